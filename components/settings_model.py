@@ -1,0 +1,192 @@
+"""The settings as the rest of the program sees them: plain, frozen, checked.
+
+`components.settings.parse` makes these from a stack's configuration; nothing else does. Times carry their unit in
+the name. Defaults stand in `settings_sections.py`, where the values are read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from release_files import Release
+
+PrincipalKind = Literal["group", "user", "service_principal"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Where the two services are and how they may be asked.
+
+    `organization_url` has no trailing slash, `organization` is the name in it. `workspace_host` starts with https://
+    (http:// on loopback alone) and has no path.
+    """
+
+    organization_url: str
+    organization: str
+    workspace_host: str
+    databricks_requests_per_second: int
+    azure_devops_attempts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """The Azure DevOps project. With `adopt` an existing one is looked up and never changed."""
+
+    name: str
+    description: str
+    visibility: Literal["private", "public"]
+    adopt: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repository:
+    """The git repository. `default_branch` is the short name, such as `main`."""
+
+    name: str
+    default_branch: str
+    adopt: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequiredReviewers:
+    """Who must review a pull request that touches `paths` (patterns of Azure Repos, such as `/pipelines/*`)."""
+
+    paths: tuple[str, ...]
+    reviewers: tuple[str, ...]
+    minimum: int
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review:
+    """What a pull request into the default branch must satisfy."""
+
+    minimum_reviewers: int
+    requester_vote_counts: bool
+    reset_votes_on_push: bool
+    resolve_comments: bool
+    merge_types: tuple[Literal["squash", "rebase", "rebaseMerge", "merge"], ...]
+    linked_work_item: Literal["off", "optional", "required"]
+    required_reviewers: tuple[RequiredReviewers, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agents:
+    """What runs the pipelines: a Microsoft-hosted image, or an agent pool of one's own. One of the two is set."""
+
+    image: str | None
+    pool: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlPlane:
+    """The shared things in Azure DevOps, in the one stack that owns them."""
+
+    project: Project
+    repository: Repository
+    review: Review
+    agents: Agents
+
+
+@dataclass(frozen=True, kw_only=True)
+class BusinessHours:
+    """When a deployment may start. `days` in the order of the week, `start` and `end` as HH:MM, a Windows time zone."""
+
+    days: tuple[str, ...]
+    start: str
+    end: str
+    time_zone: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """The checks on the environment. Without `approvers` nobody is asked: continuous deployment.
+
+    An approver with an @ is a user's principal name, any other is the name of an Azure DevOps group.
+    """
+
+    approvers: tuple[str, ...]
+    minimum_approvals: int
+    requester_may_approve: bool
+    timeout_hours: int
+    instructions: str
+    exclusive_lock: bool
+    only_from_default_branch: bool
+    business_hours: BusinessHours | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Principal:
+    """Somebody in the workspace: a group by name, a user by user name, a service principal by application id."""
+
+    kind: PrincipalKind
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """One line of a list of permissions."""
+
+    principal: Principal
+    level: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """The shared folder that is deployed to: absolute, without the alias /Workspace and without a slash at the end."""
+
+    folder: str
+    access: tuple[Access, ...]
+    protect: bool
+    allow_shared: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notebooks:
+    """What is deployed. `folder` is relative to the project's root; `release` is what was found in it."""
+
+    folder: str
+    ignore: tuple[str, ...]
+    release: Release
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """When a job runs: a Quartz cron expression in an IANA time zone."""
+
+    cron: str
+    time_zone: str
+    paused: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A job that runs one notebook. `notebook` is its path in the release, without extension."""
+
+    notebook: str
+    parameters: Mapping[str, str]
+    schedule: Schedule | None
+    timeout_minutes: int
+    warn_after_minutes: int | None
+    retries: int
+    run_as: Principal | None
+    notify: tuple[str, ...]
+    access: tuple[Access, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that a stack sets. Exactly one of `control_plane` and `control_plane_stack` is there.
+
+    `warnings` are sentences that the program shows and goes on.
+    """
+
+    environment: Literal["test", "production"]
+    services: Services
+    control_plane: ControlPlane | None
+    control_plane_stack: str | None
+    gate: Gate
+    workspace: Workspace
+    notebooks: Notebooks
+    jobs: Mapping[str, Job]
+    warnings: tuple[str, ...]

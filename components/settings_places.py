@@ -1,0 +1,298 @@
+"""The settings that say where things are: services, workspace folder, files; and how stacks keep apart."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import yaml
+
+from components import naming
+from components.settings_model import Services, Workspace
+from components.settings_reading import NAMESPACE, Phrase, Problems, Section, describe, did_you_mean
+from components.settings_sections import FOLDER_LEVELS, access_list
+from release_files import name_problem
+
+STACK_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+ORGANIZATION_VARIABLE = "AZDO_ORG_SERVICE_URL"
+HOST_VARIABLE = "DATABRICKS_HOST"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# Namespaces of the providers and of Pulumi itself: not misspelt ones of ours.
+FOREIGN = ("azuredevops", "databricks", "pulumi")
+# Provider settings that would compete with ours, or that are credentials and don't belong into a file.
+COMPETING = {
+    "azuredevops:orgServiceUrl": "services.organizationUrl",
+    "databricks:host": "services.workspaceHost",
+    "databricks:rateLimit": "services.databricksRequestsPerSecond",
+}
+CREDENTIALS = {
+    "azuredevops:personalAccessToken": "AZDO_PERSONAL_ACCESS_TOKEN",
+    "azuredevops:clientSecret": "ARM_CLIENT_SECRET",
+    "azuredevops:clientCertificatePassword": "ARM_CLIENT_CERTIFICATE_PASSWORD",
+    "databricks:token": "DATABRICKS_TOKEN",
+    "databricks:password": "DATABRICKS_PASSWORD",
+    "databricks:clientSecret": "DATABRICKS_CLIENT_SECRET",
+    "databricks:azureClientSecret": "ARM_CLIENT_SECRET",
+}
+
+
+def check_namespaces(problems: Problems, raw: Mapping[str, Any]) -> None:
+    """Report keys whose namespace is ours misspelt, and provider settings that have another place here."""
+    for key in raw:
+        namespace, colon, name = str(key).partition(":")
+        if not colon:
+            continue
+        if key in CREDENTIALS:
+            problems.add(
+                key,
+                found=Phrase("a credential in the stack's configuration (not shown)"),
+                allowed="credentials come from environment variables alone",
+                remedy=f"pulumi config rm --stack {problems.stack} {key}\nand set the variable {CREDENTIALS[key]}",
+            )
+        elif key in COMPETING:
+            problems.add(
+                key,
+                found=raw[key],
+                allowed=f"one place for it: {NAMESPACE}:{COMPETING[key]}",
+                remedy=f"pulumi config rm --stack {problems.stack} {key}\n"
+                + problems.how_to_set(COMPETING[key], raw[key]),
+            )
+        elif namespace not in FOREIGN and did_you_mean(namespace, [NAMESPACE]):
+            problems.add(
+                key,
+                found=Phrase(f"a key in the namespace '{namespace}' with the value {describe(raw[key])}"),
+                allowed=f"the namespace {NAMESPACE}",
+                remedy=f"did you mean '{NAMESPACE}:{name}'? Rename the key in Pulumi.{problems.stack}.yaml",
+            )
+
+
+def services(section: Section, environment: Mapping[str, str]) -> Services:
+    """Addresses of the two services, from the settings or from the environment, and how they may be asked."""
+    url = _address(
+        section,
+        "organizationUrl",
+        environment,
+        ORGANIZATION_VARIABLE,
+        normalise=organization_url,
+        allowed="the address of the organisation and nothing else, such as https://dev.azure.com/contoso",
+        example="https://dev.azure.com/contoso",
+    )
+    host = _address(
+        section,
+        "workspaceHost",
+        environment,
+        HOST_VARIABLE,
+        normalise=workspace_host,
+        allowed="the address of the workspace and nothing else, such as https://adb-1234567890123456.7.azuredatabricks.net",
+        example="https://adb-1234567890123456.7.azuredatabricks.net",
+    )
+    result = Services(
+        organization_url=url,
+        organization=organization_of(url),
+        workspace_host=host,
+        databricks_requests_per_second=section.number("databricksRequestsPerSecond", default=15, least=1, most=100),
+        azure_devops_attempts=section.number("azureDevOpsAttempts", default=8, least=1, most=100),
+    )
+    section.close()
+    return result
+
+
+def _address(
+    section: Section,
+    name: str,
+    environment: Mapping[str, str],
+    variable: str,
+    *,
+    normalise: Any,
+    allowed: str,
+    example: str,
+) -> str:
+    """An address that may stand in the settings or in a variable; in both only if they agree."""
+    from_variable = environment.get(variable, "").strip()
+    of_variable = normalise(from_variable) if from_variable else None
+    if from_variable and not of_variable:
+        section.problems.add(
+            f"{variable} (environment variable)",
+            found=Phrase(describe(without_credentials(from_variable))),
+            allowed=allowed,
+            remedy=f"export {variable}={example}",
+        )
+    if not section.has(name):
+        if not from_variable:
+            section.problems.add(
+                section.key(name),
+                found=Phrase(f"nothing, and the environment variable {variable} isn't set either"),
+                allowed=allowed,
+                remedy=f"{section.problems.how_to_set(section.at(name), example)}\nor: export {variable}={example}",
+            )
+        return of_variable or ""
+    value = section.values[name]
+    of_setting = normalise(value) if isinstance(value, str) else None
+    if not of_setting:
+        found = Phrase(describe(without_credentials(value))) if isinstance(value, str) else None
+        section.refuse(name, found=found, allowed=allowed, example=example)
+    elif of_variable and of_setting.casefold() != of_variable.casefold():
+        section.refuse(
+            name,
+            found=Phrase(f'"{of_setting}", but the environment variable {variable} says "{of_variable}"'),
+            allowed="the same address in both, or one of the two alone; nothing is deployed to the wrong place",
+            remedy=f"unset {variable}\nor: {section.problems.how_to_set(section.at(name), of_variable)}",
+        )
+    return of_setting or ""
+
+
+def _split(text: str) -> SplitResult | None:
+    """The parts of an http(s) address without credentials; http on loopback alone."""
+    if re.search(r"\s|[\x00-\x1f\x7f]", text):
+        return None
+    try:
+        parts = urlsplit(text)
+        hostname, _ = parts.hostname, parts.port  # the port is read to have it checked
+    except ValueError:
+        return None
+    if not hostname or "@" in parts.netloc or not re.fullmatch(r"[A-Za-z0-9.:-]+", hostname):
+        return None
+    if parts.scheme != "https" and not (parts.scheme == "http" and hostname in LOOPBACK):
+        return None
+    return parts
+
+
+def organization_url(text: str) -> str | None:
+    """The address of an Azure DevOps organisation without a slash at the end, or None.
+
+    The old form https://contoso.visualstudio.com is taken too.
+    """
+    parts = _split(text.strip())
+    if parts is None or parts.query or parts.fragment:
+        return None
+    path = parts.path.strip("/")
+    own_host = parts.netloc.lower().endswith(".visualstudio.com")
+    if (own_host and path) or (not own_host and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", path)):
+        return None
+    return f"{parts.scheme}://{parts.netloc.lower()}" + (f"/{path}" if path else "")
+
+
+def organization_of(url: str) -> str:
+    """The organisation's name in its address, as it is written there."""
+    parts = urlsplit(url)
+    return parts.path.strip("/") or parts.netloc.partition(".")[0]
+
+
+def workspace_host(text: str) -> str | None:
+    """The address of a Databricks workspace as https://host, or None.
+
+    As with Databricks' own clients the scheme may be left out, and the query of an address copied from the browser
+    (`/?o=1234`) is cut.
+    """
+    text = text.strip()
+    parts = _split(text if "://" in text else f"https://{text}")
+    if parts is None or parts.path.strip("/") or parts.fragment:
+        return None
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def without_credentials(text: str) -> str:
+    """The address without what stands before an @, which could be a token."""
+    return re.sub(r"//[^/]*@", "//...@", text)
+
+
+def workspace(section: Section, environment: str) -> tuple[Workspace, list[str]]:
+    """The shared folder and who may do what in it, with warnings."""
+    folder = ""
+    example = f"/bike-sharing-{environment}"
+    if section.has("folder"):
+        value = section.values["folder"]
+        reason = folder_problem(value)
+        if reason:
+            section.refuse("folder", allowed=reason, example=example)
+        else:
+            folder = naming.without_workspace_alias(value.rstrip("/"))
+    else:
+        section.missing("folder", allowed=ABSOLUTE, example=example)
+    allow_shared = section.flag("allowShared", default=False)
+    access = access_list(section, "access", FOLDER_LEVELS)
+    warnings = []
+    if folder and naming.folders_overlap(folder, "/Shared"):
+        if environment == "production" and not allow_shared:
+            section.refuse(
+                "folder",
+                allowed="a folder outside /Shared: there every user may change everything, and nothing restricts that",
+                remedy=f"{section.problems.how_to_set(section.at('folder'), example)}\n"
+                f"or, if this is wanted: {section.problems.how_to_set(section.at('allowShared'), True)}",
+            )
+        elif not allow_shared:
+            warnings.append(
+                f"{section.key('folder')} is {folder}: every user of the workspace may change everything below "
+                f"/Shared, and no permission restricts that. A folder such as {example} can be protected"
+            )
+    result = Workspace(
+        folder=folder,
+        access=access,
+        protect=section.flag("protect", default=environment == "production"),
+        allow_shared=allow_shared,
+    )
+    section.close()
+    return result, warnings
+
+
+NOT_SHARED = {"repos": "Git folders", "users": "personal folders", "volumes": "data"}
+ABSOLUTE = "an absolute path of a folder in the workspace, such as /bike-sharing-test"
+
+
+def folder_problem(value: object) -> str | None:
+    """What a workspace folder has to be, if `value` isn't that."""
+    if not isinstance(value, str) or not value.startswith("/"):
+        return ABSOLUTE
+    path = naming.without_workspace_alias(value.rstrip("/") or "/")
+    parts = path.split("/")[1:]
+    but = None
+    if path == "/":
+        but = "not the root of the workspace itself"
+    elif any(part in ("", ".", "..") for part in parts):
+        but = "without empty parts, . and .."
+    elif any(map(name_problem, parts)):
+        but = next(filter(None, map(name_problem, parts)))
+    elif parts[0].casefold() in NOT_SHARED:
+        but = f"not below /{parts[0]}, which holds {NOT_SHARED[parts[0].casefold()]}"
+    elif path.casefold() == "/shared":
+        but = "not /Shared itself, which belongs to everybody"
+    return f"{ABSOLUTE}; {but}" if but else None
+
+
+def is_inside(text: str) -> bool:
+    """Whether a path is relative and stays inside the folder that it is relative to."""
+    path = PurePosixPath(text)
+    return not path.is_absolute() and ".." not in path.parts and "\\" not in text and not re.match(r"[A-Za-z]:", text)
+
+
+def stack_files(root: Path) -> dict[str, Path]:
+    """The stacks that have a file in the project's folder."""
+    return {path.name.removeprefix("Pulumi.").removesuffix(".yaml"): path for path in root.glob("Pulumi.*.yaml")}
+
+
+def check_siblings(problems: Problems, folder: str, host: str, environment: Mapping[str, str], root: Path) -> None:
+    """Report other stacks of the project whose folder in the same workspace is this one, inside it, or around it."""
+    for stack, path in sorted(stack_files(root).items()):
+        if stack == problems.stack:
+            continue
+        theirs, their_host = _folder_and_host(path, environment)
+        if theirs and naming.folders_overlap(folder, theirs) and (their_host or host) == host:
+            problems.add(
+                f"{NAMESPACE}:workspace.folder",
+                found=Phrase(f'"{folder}", while stack \'{stack}\' has "{theirs}" in the same workspace'),
+                allowed="a folder of its own for each stack; not the same one, and none inside the other",
+                remedy=problems.how_to_set("workspace.folder", f"/bike-sharing-{problems.stack}"),
+            )
+
+
+def _folder_and_host(path: Path, environment: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """What another stack's file says. A file that can't be read has its say when that stack itself is deployed."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = content["config"]
+        folder = config[f"{NAMESPACE}:workspace"]["folder"]
+        host = (config.get(f"{NAMESPACE}:services") or {}).get("workspaceHost") or environment.get(HOST_VARIABLE, "")
+        return (folder if folder_problem(folder) is None else None), workspace_host(host) if host else None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError):
+        return None, None
