@@ -13,13 +13,17 @@ BUILD_PIPELINE = "build"
 RELEASE_PIPELINE = "release"
 BUILD_YAML = "pipelines/build.yml"
 RELEASE_YAML = "pipelines/release.yml"
-ARTIFACT = "notebooks"
+ARTIFACT = "release"
 
 # Limits of what may be pushed. Both fit a release: no file over 10 MB can be imported into a workspace anyway.
-MAX_PATH_LENGTH = 248
-MAX_FILE_MEBIBYTES = 10
+
 
 LOGICAL_NAME_LENGTH = 60
+SHORT_DIGEST = 12  # characters of a digest that people are shown
+
+# Limits of the repository: a path that every client can check out, and the largest file that Databricks imports.
+MAX_PATH_LENGTH = 250
+MAX_FILE_MEBIBYTES = 10
 SHORT_DIGEST = 12
 
 
@@ -31,6 +35,21 @@ def environment(name: str) -> str:
 def approvers_group(environment_name: str) -> str:
     """The project's group whose members approve a deployment to the environment."""
     return f"{environment_name.capitalize()} approvers"
+
+
+def pipeline_url(organization_url: str, project_id: str, pipeline_id: int) -> str:
+    """The page of a pipeline with its runs. The service takes a project's id wherever it takes its name."""
+    return f"{organization_url}/{project_id}/_build?definitionId={pipeline_id}"
+
+
+def environment_url(organization_url: str, project_id: str, environment_id: int) -> str:
+    """The page of an environment with its deployments and checks."""
+    return f"{organization_url}/{project_id}/_environments/{environment_id}"
+
+
+def folder_url(workspace_host: str, folder: str) -> str:
+    """The page of a workspace folder."""
+    return f"{workspace_host}/#workspace{quote(folder)}"
 
 
 def branch_ref(branch: str) -> str:

@@ -1,0 +1,85 @@
+"""The notebooks and files of a release, one managed resource each."""
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import pulumi
+
+from components import naming
+from components.sdk import databricks
+from release_files import Release, ReleaseFile
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotebooksArgs:
+    """Arguments of `Notebooks`.
+
+    Args:
+        directory: the workspace folder that they go to.
+        folder: its path.
+        source: the local folder, relative to the project's root, so that the state is the same on every machine.
+        release: what is in it.
+    """
+
+    directory: databricks.Directory
+    folder: str
+    source: str
+    release: Release
+
+
+class Notebooks(pulumi.ComponentResource):
+    """Each notebook, workspace file and folder of the release; what is no longer in the release is deleted.
+
+    A changed file is one update, a renamed or moved one is a new resource and a deleted one. The provider compares a
+    local file with what it deployed last and never reads the workspace
+    (https://github.com/databricks/terraform-provider-databricks/issues/614): an edit by hand in the workspace is
+    neither seen nor undone by `pulumi up`.
+
+    Deliberately not managed: permissions of single notebooks (they have the folder's), and strays in the folder.
+
+    Source: https://www.pulumi.com/registry/packages/databricks/api-docs/notebook/
+    """
+
+    count: int
+    digest: str
+
+    def __init__(self, name: str, args: NotebooksArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("databricks-cicd:databricks:Notebooks", name, None, opts)
+        self._args = args
+        self._directories = {PurePosixPath("."): args.directory}
+        for file in args.release.files:
+            self._deploy(file)
+        self.count = sum(file.kind == "notebook" for file in args.release.files)
+        self.digest = args.release.digest
+        self.register_outputs({"count": self.count, "digest": self.digest})
+
+    def _deploy(self, file: ReleaseFile) -> None:
+        path = naming.workspace_path(self._args.folder, file.workspace_path)
+        source = f"{self._args.source}/{file.source}"
+        # Without the dependency a destroy would delete the folder first and fail: it isn't empty.
+        inside = self._directory(PurePosixPath(file.workspace_path).parent)
+        options = pulumi.ResourceOptions(parent=self, depends_on=[inside])
+        if file.kind == "notebook":
+            # An .ipynb without both format and language shows a difference in every preview.
+            databricks.Notebook(
+                naming.logical_name("notebook", file.workspace_path),
+                path=path,
+                source=source,
+                language=file.language,
+                format=file.format,
+                opts=options,
+            )
+        else:
+            databricks.WorkspaceFile(
+                naming.logical_name("file", file.workspace_path), path=path, source=source, opts=options
+            )
+
+    def _directory(self, relative: PurePosixPath) -> databricks.Directory:
+        if relative not in self._directories:
+            above = self._directory(relative.parent)
+            self._directories[relative] = databricks.Directory(
+                naming.logical_name("folder", str(relative)),
+                path=naming.workspace_path(self._args.folder, str(relative)),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[above]),
+            )
+        return self._directories[relative]
