@@ -1,0 +1,1 @@
+"""What the notebooks compute, apart from Spark and from Databricks: plain functions that run anywhere."""
