@@ -196,7 +196,8 @@ def listen(port: int = 0) -> socket.socket:
     Raises:
         OSError: somebody else has the port.
     """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # With the protocol named: asyncio switches Nagle's algorithm off (which costs 40 ms a request) only where it is.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
     listener.listen(128)
