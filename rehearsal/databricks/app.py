@@ -1,0 +1,175 @@
+"""The service: routes, authentication, one transaction a request, errors in the service's shapes."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rehearsal.databricks import jobs, permissions, principals, scim, secrets, tree, workspace
+from rehearsal.databricks.auth import Tokens
+from rehearsal.databricks.calls import Call, Endpoint
+from rehearsal.databricks.errors import ApiError, ScimError
+from rehearsal.service import Controlled
+from rehearsal.store import Document, Store
+
+# The workspace's number. The newest provider reads it from the answer's header, whatever it asked for.
+ORG_ID = 1234567890123456
+
+_ENDPOINTS: tuple[Endpoint, ...] = (
+    *workspace.ENDPOINTS,
+    *permissions.ENDPOINTS,
+    *scim.ENDPOINTS,
+    *jobs.ENDPOINTS,
+    *secrets.ENDPOINTS,
+)
+
+# A multipart form keeps what isn't sent as a file in memory; it may hold the longest content that import takes.
+_MAX_FORM_FIELD = 16 * 1024 * 1024
+
+
+def create_app(state: Path, *, control_token: str, credentials: Mapping[str, str]) -> ASGIApp:
+    """The Databricks stand-in: one workspace.
+
+    Args:
+        state: the folder of the state; the service keeps it in `databricks.sqlite` there.
+        control_token: what the control endpoints below `/_rehearsal/` ask for.
+        credentials: the token of each user key of `users.py`.
+
+    Raises:
+        ValueError: a credential is of no known user.
+    """
+    store = Store(state / "databricks.sqlite")
+    tokens = Tokens(credentials)
+    if store.get("login", "administrator") is None:
+        _reset(store)
+    service = Starlette(
+        routes=[
+            Route("/.well-known/databricks-config", _host_metadata),
+            *(Route(each.path, _endpoint(store, tokens, each), methods=[each.method]) for each in _ENDPOINTS),
+        ],
+        exception_handlers={
+            ApiError: _answer_error,
+            ScimError: _answer_error,
+            HTTPException: _answer_unknown_endpoint,
+        },
+    )
+    return Controlled(
+        _with_org_id(service), control_token=control_token, reset=lambda: _reset(store), error_page=_error_page
+    )
+
+
+def _reset(store: Store) -> None:
+    with store.transaction():
+        store.clear()
+        principals.seed(store)
+        tree.seed(store)
+
+
+def _endpoint(store: Store, tokens: Tokens, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        caller = tokens.caller(store, request.headers.get("authorization"))
+        body, raw = await _read(request)
+        call = Call(store, caller, request.query_params, request.path_params, body, raw)
+        # A handler runs from its beginning to its end without another in between: it never waits for anything.
+        if endpoint.method == "GET":
+            result = endpoint.handler(call)
+        else:
+            with store.transaction():
+                result = endpoint.handler(call)
+        return result if isinstance(result, Response) else JSONResponse(result)
+
+    return answer
+
+
+async def _host_metadata(request: Request) -> Response:
+    """What the newest clients ask before anything else, without a token: what kind of host this is.
+
+    The rehearsal takes bearer tokens only, so nobody follows `oidc_endpoint`.
+    """
+    return JSONResponse({"oidc_endpoint": f"{request.base_url}oidc", "workspace_id": str(ORG_ID), "cloud": "Azure"})
+
+
+async def _read(request: Request) -> tuple[Document, bytes | None]:
+    """The fields of the body, and the bytes in it that are not JSON."""
+    kind = request.headers.get("content-type", "")
+    if kind.startswith("multipart/form-data"):
+        async with request.form(max_part_size=_MAX_FORM_FIELD) as form:
+            raw = None
+            fields: Document = {}
+            for name, value in form.items():
+                if isinstance(value, UploadFile):
+                    raw = await value.read()
+                elif name == "content":
+                    raw = value.encode()
+                else:
+                    fields[name] = value
+            return fields, raw
+    raw = await request.body()
+    if not raw or "/workspace-files/" in request.url.path:
+        return {}, raw
+    try:
+        body: Any = json.loads(raw)
+    except ValueError:
+        raise ApiError(400, "MALFORMED_REQUEST", "Invalid JSON given in the body of the request") from None
+    if not isinstance(body, dict):
+        raise ApiError(400, "MALFORMED_REQUEST", "Invalid JSON given in the body of the request - expected a map")
+    return body, None
+
+
+async def _answer_error(_: Request, error: Exception) -> Response:
+    match error:
+        case ScimError():
+            return JSONResponse(error.body(), error.status, media_type="application/scim+json")
+        case ApiError():
+            # The reason phrase is what the front end repeats in this header.
+            headers = {"X-Databricks-Reason-Phrase": error.message} if isinstance(error.code, int) else None
+            return JSONResponse(error.body(), error.status, headers)
+    raise error
+
+
+async def _answer_unknown_endpoint(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException) or error.status_code not in (404, 405):
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        return JSONResponse(ApiError(status, "BAD_REQUEST", str(error)).body(), status)
+    path = request.url.path.removeprefix("/api")
+    body = ApiError(404, "ENDPOINT_NOT_FOUND", f"No API found for '{request.method} {path}'").body()
+    return JSONResponse(body, 404)
+
+
+def _with_org_id(app: ASGIApp) -> ASGIApp:
+    """The service names the workspace in every answer, whether that is an error or not."""
+    header = (b"x-databricks-org-id", str(ORG_ID).encode())
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        async def naming(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], header]
+            await send(message)
+
+        await app(scope, receive, naming)
+
+    return answer
+
+
+# What the front end says when the request never reached the service. The client repeats a 429 and a 503 without
+# reading these; of the others it shows error_code and message.
+_FRONT_END = {
+    429: ("REQUEST_LIMIT_EXCEEDED", "Your requests are being rate limited. Please retry after some time."),
+    500: ("INTERNAL_ERROR", "There was an internal error handling the request. Please try again later."),
+    502: ("INTERNAL_ERROR", "Bad gateway."),
+    503: ("TEMPORARILY_UNAVAILABLE", "The service is temporarily unavailable. Please try again later."),
+    504: ("DEADLINE_EXCEEDED", "The service did not answer in time."),
+}
+
+
+def _error_page(status: int) -> tuple[bytes, str]:
+    code, message = _FRONT_END.get(status, ("UNKNOWN", f"Error {status}"))
+    return json.dumps({"error_code": code, "message": message}).encode(), "application/json"

@@ -1,0 +1,53 @@
+"""Who makes a request: bearer tokens.
+
+The answers are the service's own: a number as `error_code`, because its front end makes them
+(github.com/databricks/databricks-sdk-go/issues/917 shows the one for a wrong token).
+"""
+
+import hmac
+from collections.abc import Mapping
+
+from rehearsal.databricks import principals
+from rehearsal.databricks.errors import ApiError
+from rehearsal.databricks.principals import Caller
+from rehearsal.databricks.users import EXPIRED_KEY, USER_KEYS
+from rehearsal.store import Store
+
+
+class Tokens:
+    """The tokens that the service accepts.
+
+    Args:
+        credentials: the token of each user key.
+
+    Raises:
+        ValueError: a key is none of the users'.
+    """
+
+    def __init__(self, credentials: Mapping[str, str]) -> None:
+        unknown = sorted(set(credentials) - set(USER_KEYS))
+        if unknown:
+            raise ValueError(f"no such user: {', '.join(unknown)}; there are: {', '.join(USER_KEYS)}")
+        self._credentials = [(key, token.encode()) for key, token in credentials.items()]
+
+    def caller(self, store: Store, authorization: str | None) -> Caller:
+        """The one whose token this is.
+
+        Args:
+            store: holds the users.
+            authorization: the header of that name.
+
+        Raises:
+            ApiError: 401 without a bearer token, 403 with one that is wrong, expired or its owner's no more.
+        """
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise ApiError(401, 401, "Credential was not sent or was of an unsupported type for this API.")
+        given = token.strip().encode()
+        key = next((key for key, known in self._credentials if hmac.compare_digest(known, given)), None)
+        login = store.get("login", key) if key else None
+        document = store.get(login["kind"], login["id"]) if login else None
+        # Whether the service has words of its own for a personal access token whose time is over is not known.
+        if login is None or document is None or key == EXPIRED_KEY or not document["active"]:
+            raise ApiError(403, 403, "Invalid access token.")
+        return principals.caller(store, login["kind"], document)
