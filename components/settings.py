@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 import pulumi
 import pulumi.runtime.config
 
-from components import naming, settings_places, settings_sections
+from components import naming, settings_azure_devops, settings_databricks, settings_places
 from components.settings_model import (
     Access,
     Agents,
@@ -128,9 +128,9 @@ def parse(raw: Mapping[str, Any], *, stack: str, environment: Mapping[str, str],
     name = cast(Literal["test", "production"], top.choice("environment", ("test", "production")))
     services = settings_places.services(top.section("services", {"databricksRequestsPerSecond": 15}), environment)
     owner, reads = _control_plane(top, stack)
-    gate, warnings = settings_sections.gate(top.section("gate", {"approvers": ["somebody@example.com"]}))
+    gate, warnings = settings_azure_devops.gate(top.section("gate", {"approvers": ["somebody@example.com"]}))
     example = {"folder": f"/bike-sharing-{name}"}
-    workspace, more = settings_places.workspace(top.section("workspace", example), name)
+    workspace, more = settings_databricks.workspace(top.section("workspace", example), name)
     warnings += more
     if workspace.folder:
         settings_places.check_siblings(problems, workspace.folder, services.workspace_host, environment, root)
@@ -158,13 +158,13 @@ def _is_not_set_up(top: Section) -> bool:
 
 
 def _not_set_up(stack: str, root: Path) -> Problem:
-    others = settings_places.stack_files(root)
-    remedy = f"did you mean --stack {' or --stack '.join(sorted(others))}?\n" if others else ""
+    others = [other for other in sorted(settings_places.stack_files(root)) if other != stack]
+    remedy = f"did you mean --stack {' or --stack '.join(others)}? " if others else ""
     return Problem(
         key=f"{NAMESPACE}:environment",
         found=f"nothing: stack '{stack}' isn't set up, Pulumi.{stack}.yaml has no settings",
         allowed="test or production, and a folder in the workspace",
-        remedy=f"{remedy}Or set it up; write Pulumi.{stack}.yaml, for example:\n"
+        remedy=f"{remedy}To set it up, write Pulumi.{stack}.yaml, for example:\n"
         f"config:\n  {NAMESPACE}:environment: test\n  {NAMESPACE}:workspace:\n    folder: /bike-sharing-{stack}",
     )
 
@@ -174,7 +174,7 @@ def _control_plane(top: Section, stack: str) -> tuple[ControlPlane | None, str |
     # Empty is what Pulumi.yaml gives a stack that doesn't say anything.
     owns = top.has("controlPlane") and top.values["controlPlane"] != {}
     other = top.values["controlPlaneStack"] if top.has("controlPlaneStack") else ""
-    owner = settings_sections.control_plane(top.section("controlPlane", {"project": {"name": naming.PROJECT}}))
+    owner = settings_azure_devops.control_plane(top.section("controlPlane", {"project": {"name": naming.PROJECT}}))
     if owns and other != "":
         top.refuse(
             "controlPlaneStack",
@@ -203,6 +203,7 @@ def _control_plane(top: Section, stack: str) -> tuple[ControlPlane | None, str |
 
 
 def _notebooks(section: Section, root: Path) -> Notebooks:
+    """What is deployed. After a mistake the release is empty, with the digest ""."""
     folder = section.text(
         "folder",
         default="notebooks",
@@ -230,11 +231,11 @@ def _notebooks(section: Section, root: Path) -> Notebooks:
 
 
 def _jobs(section: Section, release: Release) -> dict[str, Job]:
-    known = {file.workspace_path for file in release.files if file.kind == "notebook"}
+    known = {file.workspace_path for file in release.files if file.kind == "notebook"} if release.digest else None
     result: dict[str, Job] = {}
     for key in section.values:
         section.asked.append(key)
-        if not (isinstance(key, str) and settings_sections.JOB_KEY.fullmatch(key)):
+        if not (isinstance(key, str) and settings_databricks.JOB_KEY.fullmatch(key)):
             section.refuse(
                 str(key),
                 found=Phrase(f"the key {key!r}"),
@@ -242,6 +243,6 @@ def _jobs(section: Section, release: Release) -> dict[str, Job]:
                 remedy=f"rename the job in Pulumi.{section.problems.stack}.yaml",
             )
             continue
-        example = {"notebook": next(iter(sorted(known)), "folder/notebook")}
-        result[key] = settings_sections.job(section.section(key, example), known)
+        example = {"notebook": min(known or (), default="folder/notebook")}
+        result[key] = settings_databricks.job(section.section(key, example), known)
     return result

@@ -1,7 +1,7 @@
 """The settings as the rest of the program sees them: plain, frozen, checked.
 
 `components.settings.parse` makes these from a stack's configuration; nothing else does. Times carry their unit in
-the name. Defaults stand in `settings_sections.py`, where the values are read.
+the name. Defaults stand in the `settings_*.py` modules beside this one, where the values are read.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The settings that say where things are: services, workspace folder, files; and how stacks keep apart."""
+"""Where things are: addresses of the services, files of the project, and how stacks keep apart."""
 
 import re
 from collections.abc import Mapping
@@ -9,10 +9,9 @@ from urllib.parse import SplitResult, urlsplit
 import yaml
 
 from components import naming
-from components.settings_model import Services, Workspace
+from components.settings_databricks import folder_problem
+from components.settings_model import Services
 from components.settings_reading import NAMESPACE, Phrase, Problems, Section, describe, did_you_mean
-from components.settings_sections import FOLDER_LEVELS, access_list
-from release_files import name_problem
 
 STACK_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 ORGANIZATION_VARIABLE = "AZDO_ORG_SERVICE_URL"
@@ -197,69 +196,6 @@ def without_credentials(text: str) -> str:
     return re.sub(r"//[^/]*@", "//...@", text)
 
 
-def workspace(section: Section, environment: str) -> tuple[Workspace, list[str]]:
-    """The shared folder and who may do what in it, with warnings."""
-    folder = ""
-    example = f"/bike-sharing-{environment}"
-    if section.has("folder"):
-        value = section.values["folder"]
-        reason = folder_problem(value)
-        if reason:
-            section.refuse("folder", allowed=reason, example=example)
-        else:
-            folder = naming.without_workspace_alias(value.rstrip("/"))
-    else:
-        section.missing("folder", allowed=ABSOLUTE, example=example)
-    allow_shared = section.flag("allowShared", default=False)
-    access = access_list(section, "access", FOLDER_LEVELS)
-    warnings = []
-    if folder and naming.folders_overlap(folder, "/Shared"):
-        if environment == "production" and not allow_shared:
-            section.refuse(
-                "folder",
-                allowed="a folder outside /Shared: there every user may change everything, and nothing restricts that",
-                remedy=f"{section.problems.how_to_set(section.at('folder'), example)}\n"
-                f"or, if this is wanted: {section.problems.how_to_set(section.at('allowShared'), True)}",
-            )
-        elif not allow_shared:
-            warnings.append(
-                f"{section.key('folder')} is {folder}: every user of the workspace may change everything below "
-                f"/Shared, and no permission restricts that. A folder such as {example} can be protected"
-            )
-    result = Workspace(
-        folder=folder,
-        access=access,
-        protect=section.flag("protect", default=environment == "production"),
-        allow_shared=allow_shared,
-    )
-    section.close()
-    return result, warnings
-
-
-NOT_SHARED = {"repos": "Git folders", "users": "personal folders", "volumes": "data"}
-ABSOLUTE = "an absolute path of a folder in the workspace, such as /bike-sharing-test"
-
-
-def folder_problem(value: object) -> str | None:
-    """What a workspace folder has to be, if `value` isn't that."""
-    if not isinstance(value, str) or not value.startswith("/"):
-        return ABSOLUTE
-    path = naming.without_workspace_alias(value.rstrip("/") or "/")
-    parts = path.split("/")[1:]
-    but = None
-    if path == "/":
-        but = "not the root of the workspace itself"
-    elif any(part in ("", ".", "..") for part in parts):
-        but = "without empty parts, . and .."
-    elif any(map(name_problem, parts)):
-        but = next(filter(None, map(name_problem, parts)))
-    elif parts[0].casefold() in NOT_SHARED:
-        but = f"not below /{parts[0]}, which holds {NOT_SHARED[parts[0].casefold()]}"
-    elif path.casefold() == "/shared":
-        but = "not /Shared itself, which belongs to everybody"
-    return f"{ABSOLUTE}; {but}" if but else None
-
-
 def is_inside(text: str) -> bool:
     """Whether a path is relative and stays inside the folder that it is relative to."""
     path = PurePosixPath(text)
@@ -267,8 +203,9 @@ def is_inside(text: str) -> bool:
 
 
 def stack_files(root: Path) -> dict[str, Path]:
-    """The stacks that have a file in the project's folder."""
-    return {path.name.removeprefix("Pulumi.").removesuffix(".yaml"): path for path in root.glob("Pulumi.*.yaml")}
+    """The stacks that have a file with settings in the project's folder."""
+    files = {path.name.removeprefix("Pulumi.").removesuffix(".yaml"): path for path in root.glob("Pulumi.*.yaml")}
+    return {stack: path for stack, path in files.items() if _config(path)}
 
 
 def check_siblings(problems: Problems, folder: str, host: str, environment: Mapping[str, str], root: Path) -> None:
@@ -289,10 +226,18 @@ def check_siblings(problems: Problems, folder: str, host: str, environment: Mapp
 def _folder_and_host(path: Path, environment: Mapping[str, str]) -> tuple[str | None, str | None]:
     """What another stack's file says. A file that can't be read has its say when that stack itself is deployed."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        config = content["config"]
+        config = _config(path)
         folder = config[f"{NAMESPACE}:workspace"]["folder"]
-        host = (config.get(f"{NAMESPACE}:services") or {}).get("workspaceHost") or environment.get(HOST_VARIABLE, "")
-        return (folder if folder_problem(folder) is None else None), workspace_host(host) if host else None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError):
+        host = config.get(f"{NAMESPACE}:services", {}).get("workspaceHost") or environment.get(HOST_VARIABLE, "")
+        return (folder if folder_problem(folder) is None else None), workspace_host(host)
+    except (LookupError, TypeError, AttributeError):
         return None, None
+
+
+def _config(path: Path) -> dict[str, Any]:
+    """The configuration in a stack file; empty where there is none or the file can't be read."""
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
+    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
+        return {}
+    return config if isinstance(config, dict) else {}

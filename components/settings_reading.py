@@ -53,6 +53,11 @@ class SettingsError(Exception):
         )
 
 
+def matches(pattern: re.Pattern[str]) -> Callable[[str], bool]:
+    """A check that the whole string matches."""
+    return lambda text: pattern.fullmatch(text) is not None
+
+
 def describe(value: object) -> str:
     """The value as a reader of the stack file would recognise it, with its type where that could be the mistake."""
     if value is None:
@@ -94,7 +99,7 @@ class Problems:
 
     def how_to_set(self, path: str, example: object) -> str:
         """The command or the YAML that sets `path`, with an example of a value."""
-        if isinstance(example, Mapping | list | tuple):
+        if isinstance(example, Mapping | list) or (isinstance(example, str) and _looks_like_another_type(example)):
             head, _, rest = path.partition(".")
             nested: object = example
             for part in reversed(rest.split(".") if rest else []):
@@ -107,6 +112,11 @@ class Problems:
     def how_to_remove(self, path: str) -> str:
         """The command that takes `path` out of the stack file."""
         return f"pulumi config rm --stack {self.stack} --path '{NAMESPACE}:{path}'"
+
+
+def _looks_like_another_type(text: str) -> bool:
+    """Whether `pulumi config set --path` would store the text as a number or as true or false."""
+    return text in ("true", "false") or re.fullmatch(r"-?\d+", text) is not None
 
 
 class Phrase(str):
@@ -126,6 +136,9 @@ class Section:
         self.is_mapping = isinstance(value, Mapping)
         if isinstance(value, Mapping):
             self.values = value
+        elif isinstance(value, Encrypted):
+            remedy = f"{problems.how_to_remove(path)}\nand set it without --secret (credentials: environment variables)"
+            problems.add(f"{NAMESPACE}:{path}", found=value, allowed="readable values", remedy=remedy)
         else:
             problems.add(f"{NAMESPACE}:{path}", found=value, allowed="a mapping of keys", remedy=remedy)
 
@@ -275,7 +288,8 @@ class Section:
         elif not self.path and "." in shown and shown.partition(".")[0] in known:
             # `pulumi config set gate.timeoutHours 72` without --path makes one key with a dot in it.
             remedy = (
-                f"set it with --path: pulumi config set --stack {self.problems.stack} --path '{NAMESPACE}:{shown}' ..."
+                f"pulumi config rm --stack {self.problems.stack} '{NAMESPACE}:{shown}'\n"
+                f"and set it with --path: {self.problems.how_to_set(shown, self.values[name])}"
             )
         else:
             remedy = self.problems.how_to_remove(self.at(shown))

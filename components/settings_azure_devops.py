@@ -1,42 +1,27 @@
-"""How each part of the settings is read: the keys, their defaults and what is allowed.
-
-Defaults stand here and nowhere else. The keys of a part are documented in the README's table of settings.
-"""
+"""The settings about Azure DevOps: control plane and gate. Their keys, defaults and rules."""
 
 import re
-from collections.abc import Callable
-from typing import Any, Literal, cast
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from typing import Literal, cast
 
 from components import naming
 from components.settings_model import (
-    Access,
     Agents,
     BusinessHours,
     ControlPlane,
     Gate,
-    Job,
-    Principal,
-    PrincipalKind,
     Project,
     Repository,
     RequiredReviewers,
     Review,
-    Schedule,
 )
-from components.settings_reading import Phrase, Section, describe, did_you_mean
+from components.settings_reading import Phrase, Section, did_you_mean, matches
 from components.settings_time_zones import WINDOWS_TIME_ZONES
 
-FOLDER_LEVELS = ("CAN_READ", "CAN_RUN", "CAN_EDIT", "CAN_MANAGE")
-JOB_LEVELS = ("CAN_VIEW", "CAN_MANAGE_RUN", "CAN_MANAGE")
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 MERGE_TYPES = ("squash", "rebase", "rebaseMerge", "merge")
 # The provider takes at most 43200 minutes for an approval, which is the service's own limit of 30 days.
 APPROVAL_HOURS = 30 * 24
-PRINCIPALS: dict[str, PrincipalKind] = {"group": "group", "user": "user", "servicePrincipal": "service_principal"}
 
-UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 # What Azure DevOps refuses in the name of a project
 # (https://learn.microsoft.com/azure/devops/organizations/settings/naming-restrictions).
 PROJECT_NAME = re.compile(r"(?![_.])[^\\/:*?\"<>;#$*{},+=\[\]|\x00-\x1f]{1,64}(?<![. ])")
@@ -51,12 +36,6 @@ BRANCH_NAME = re.compile(
 # Azure Pipelines takes any name of a pool; of the hosted images only the form is checked, since they come and go.
 IMAGE_NAME = re.compile(r"[a-z]+-[a-z0-9.-]+")
 HOUR = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
-QUARTZ_FIELD = re.compile(r"[0-9A-Za-z*/,\-?#]+")
-
-
-def matches(pattern: re.Pattern[str]) -> Callable[[str], bool]:
-    """A check that the whole string matches."""
-    return lambda text: pattern.fullmatch(text) is not None
 
 
 def control_plane(section: Section) -> ControlPlane:
@@ -300,175 +279,3 @@ def _business_hours(section: Section) -> BusinessHours:
     )
     section.close()
     return result
-
-
-def principal(section: Section, allowed_kinds: tuple[str, ...] = tuple(PRINCIPALS)) -> Principal | None:
-    """The one principal that a mapping names by `group`, `user` or `servicePrincipal`; None after a mistake."""
-    given = [kind for kind in allowed_kinds if section.has(kind)]
-    for kind in given[:1] if len(given) == 1 else []:
-        example, allowed, check = _principal_rule(kind)
-        name = section.text(kind, allowed=allowed, example=example, check=check)
-        return Principal(kind=PRINCIPALS[kind], name=name) if name else None
-    section.problems.add(
-        section.key(given[0] if given else allowed_kinds[0]),
-        found=Phrase(" and ".join(given) + " together" if given else "no principal"),
-        allowed="exactly one of " + ", ".join(allowed_kinds),
-        remedy=f"write one of them at {section.path} in Pulumi.{section.problems.stack}.yaml, "
-        f"for example {allowed_kinds[0]}: {_principal_rule(allowed_kinds[0])[0]}",
-    )
-    return None
-
-
-def _principal_rule(kind: str) -> tuple[str, str, Callable[[str], bool]]:
-    if kind == "user":
-        return "somebody@example.com", "a user name: user@domain", matches(EMAIL)
-    if kind == "servicePrincipal":
-        example = "00000000-0000-0000-0000-000000000000"
-        return example, "the application id of a service principal (a UUID), not its display name", matches(UUID)
-    # The provider refuses to touch the administrators, who have CAN_MANAGE everywhere.
-    allowed = "the name of a group; not admins, who may do everything anyway"
-    return "data-engineers", allowed, lambda name: bool(name.strip()) and name != "admins"
-
-
-def access_list(section: Section, name: str, levels: tuple[str, ...]) -> tuple[Access, ...]:
-    """A list of permissions: each principal once (Databricks keeps one level for each), with one of `levels`."""
-    example: list[dict[str, Any]] = [{"group": "data-engineers", "level": levels[0]}]
-    result: list[Access] = []
-    for entry in section.sections(
-        name, allowed="a list of {group|user|servicePrincipal: NAME, level: LEVEL}", example=example
-    ):
-        if not entry.is_mapping:
-            continue
-        who = principal(entry)
-        level = entry.choice("level", levels)
-        entry.close()
-        if who is None:
-            continue
-        same = [index for index, access in enumerate(result) if _same(access.principal, who)]
-        if same:
-            section.problems.add(
-                entry.key(next(kind for kind in PRINCIPALS if kind in entry.values)),
-                found=Phrase(f'"{who.name}", which already stands at {section.at(name)}[{same[0]}]'),
-                allowed="each principal once, with one level",
-                remedy=section.problems.how_to_remove(entry.path),
-            )
-        result.append(Access(principal=who, level=level))
-    return tuple(result)
-
-
-def _same(one: Principal, other: Principal) -> bool:
-    # User names and ids ignore case, names of groups don't.
-    if one.kind != other.kind:
-        return False
-    return one.name == other.name if one.kind == "group" else one.name.casefold() == other.name.casefold()
-
-
-def schedule(section: Section) -> Schedule:
-    """When a job runs."""
-    zone = section.values.get("timeZone")
-    unknown = isinstance(zone, str) and not is_time_zone(zone)
-    guess = did_you_mean(str(zone), available_timezones()) if unknown else None
-    result = Schedule(
-        cron=section.text(
-            "cron",
-            allowed="a Quartz cron expression: seconds minutes hours day-of-month month day-of-week [year], with ? in "
-            "exactly one of the two days",
-            example="0 30 5 * * ?",
-            check=is_quartz,
-        ),
-        time_zone=section.text(
-            "timeZone",
-            allowed="a time zone by its IANA name, such as Europe/Berlin or UTC",
-            example=guess or "UTC",
-            check=is_time_zone,
-        ),
-        paused=section.flag("paused", default=False),
-    )
-    section.close()
-    return result
-
-
-def is_time_zone(name: str) -> bool:
-    """Whether the machine or the package tzdata knows the IANA name."""
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a folder, such as Europe
-        return False
-    return True
-
-
-def is_quartz(text: str) -> bool:
-    """Whether the text has the form of a Quartz cron expression.
-
-    The form alone: the service checks the ranges
-    (http://www.quartz-scheduler.org/documentation/quartz-2.3.0/tutorials/crontrigger.html).
-    """
-    fields = text.split()
-    if len(fields) not in (6, 7) or not all(QUARTZ_FIELD.fullmatch(field) for field in fields):
-        return False
-    return [fields[3], fields[5]].count("?") == 1 and "?" not in fields[:3] + fields[4:5] + fields[6:]
-
-
-JOB_KEY = re.compile(r"[a-z][a-z0-9-]{0,49}")
-
-
-def job(section: Section, notebooks: set[str]) -> Job:
-    """A job that runs one of the release's notebooks."""
-    given = section.values.get("notebook")
-    guess = did_you_mean(given.removesuffix(".py"), notebooks) if isinstance(given, str) else None
-    timeout = section.number("timeoutMinutes", default=60, least=1, most=30 * 24 * 60, unit="minutes")
-    warn = section.number("warnAfterMinutes", default=0, least=1, most=30 * 24 * 60, unit="minutes")
-    if warn and warn >= timeout:
-        section.refuse(
-            "warnAfterMinutes", allowed=f"fewer minutes than timeoutMinutes, {timeout}", example=timeout // 2
-        )
-    result = Job(
-        notebook=section.text(
-            "notebook",
-            allowed="the path of a notebook in the release, without extension"
-            + (": " + _some(notebooks) if notebooks else " (the release has no notebook)"),
-            example=guess or min(notebooks, default="folder/notebook"),
-            check=notebooks.__contains__,
-        ),
-        parameters=_parameters(section),
-        schedule=schedule(section.section("schedule", {"cron": "0 30 5 * * ?", "timeZone": "UTC"}))
-        if section.has("schedule")
-        else None,
-        timeout_minutes=timeout,
-        warn_after_minutes=warn or None,
-        retries=section.number("retries", default=0, least=0, most=10),
-        run_as=_run_as(section.section("runAs", {"user": "somebody@example.com"})) if section.has("runAs") else None,
-        notify=section.texts(
-            "notify",
-            allowed="a list of e-mail addresses",
-            example=["somebody@example.com"],
-            check=matches(EMAIL),
-            fold=True,
-        ),
-        access=access_list(section, "access", JOB_LEVELS),
-    )
-    section.close()
-    return result
-
-
-def _run_as(section: Section) -> Principal | None:
-    result = principal(section, ("user", "servicePrincipal"))
-    section.close()
-    return result
-
-
-def _parameters(section: Section) -> dict[str, str]:
-    parameters = section.section("parameters", {"city": "Vienna"})
-    for name, value in parameters.values.items():
-        parameters.asked.append(str(name))
-        if not (isinstance(name, str) and isinstance(value, str)):
-            parameters.refuse(
-                str(name), found=Phrase(describe(value)), allowed="a text (put numbers into quotes)", example=str(value)
-            )
-    return {str(name): str(value) for name, value in parameters.values.items()}
-
-
-def _some(names: set[str]) -> str:
-    """The first names of a set; a release may have hundreds."""
-    shown = sorted(names)[:12]
-    return ", ".join(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")

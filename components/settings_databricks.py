@@ -1,0 +1,250 @@
+"""The settings about the Databricks workspace: folder, permissions, jobs. Their keys, defaults and rules."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from components import naming
+from components.settings_model import Access, Job, Principal, PrincipalKind, Schedule, Workspace
+from components.settings_reading import Phrase, Section, describe, did_you_mean, matches
+from release_files import name_problem
+
+FOLDER_LEVELS = ("CAN_READ", "CAN_RUN", "CAN_EDIT", "CAN_MANAGE")
+JOB_LEVELS = ("CAN_VIEW", "CAN_MANAGE_RUN", "CAN_MANAGE")
+PRINCIPALS: dict[str, PrincipalKind] = {"group": "group", "user": "user", "servicePrincipal": "service_principal"}
+UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+QUARTZ_FIELD = re.compile(r"[0-9A-Za-z*/,\-?#]+")
+JOB_KEY = re.compile(r"[a-z][a-z0-9-]{0,49}")
+# Parts of the workspace with a use of their own.
+NOT_SHARED = {"repos": "Git folders", "users": "personal folders", "volumes": "data"}
+ABSOLUTE = "an absolute path of a folder in the workspace, such as /bike-sharing-test"
+
+
+def workspace(section: Section, environment: str) -> tuple[Workspace, list[str]]:
+    """The shared folder and who may do what in it, with warnings."""
+    folder = ""
+    example = f"/bike-sharing-{environment}"
+    if section.has("folder"):
+        value = section.values["folder"]
+        reason = folder_problem(value)
+        if reason:
+            section.refuse("folder", allowed=reason, example=example)
+        else:
+            folder = naming.without_workspace_alias(value.rstrip("/"))
+    else:
+        section.missing("folder", allowed=ABSOLUTE, example=example)
+    allow_shared = section.flag("allowShared", default=False)
+    access = access_list(section, "access", FOLDER_LEVELS)
+    warnings = []
+    if folder and naming.folders_overlap(folder, "/Shared"):
+        if environment == "production" and not allow_shared:
+            section.refuse(
+                "folder",
+                allowed="a folder outside /Shared: there every user may change everything, and nothing restricts that",
+                remedy=f"{section.problems.how_to_set(section.at('folder'), example)}\n"
+                f"or, if this is wanted: {section.problems.how_to_set(section.at('allowShared'), True)}",
+            )
+        elif not allow_shared:
+            warnings.append(
+                f"{section.key('folder')} is {folder}: every user of the workspace may change everything below "
+                f"/Shared, and no permission restricts that. A folder such as {example} can be protected"
+            )
+    result = Workspace(
+        folder=folder,
+        access=access,
+        protect=section.flag("protect", default=environment == "production"),
+        allow_shared=allow_shared,
+    )
+    section.close()
+    return result, warnings
+
+
+def folder_problem(value: object) -> str | None:
+    """What a workspace folder has to be, if `value` isn't that."""
+    if not isinstance(value, str) or not value.startswith("/"):
+        return ABSOLUTE
+    path = naming.without_workspace_alias(value.rstrip("/") or "/")
+    parts = path.split("/")[1:]
+    but = None
+    if path == "/":
+        but = "not the root of the workspace itself"
+    elif any(part in ("", ".", "..") for part in parts):
+        but = "without empty parts, . and .."
+    elif any(map(name_problem, parts)):
+        but = next(filter(None, map(name_problem, parts)))
+    elif parts[0].casefold() in NOT_SHARED:
+        but = f"not below /{parts[0]}, which holds {NOT_SHARED[parts[0].casefold()]}"
+    elif path.casefold() == "/shared":
+        but = "not /Shared itself, which belongs to everybody"
+    return f"{ABSOLUTE}; {but}" if but else None
+
+
+def principal(section: Section, allowed_kinds: tuple[str, ...] = tuple(PRINCIPALS)) -> Principal | None:
+    """The one principal that a mapping names by `group`, `user` or `servicePrincipal`; None after a mistake."""
+    given = [kind for kind in allowed_kinds if section.has(kind)]
+    for kind in given[:1] if len(given) == 1 else []:
+        example, allowed, check = _principal_rule(kind)
+        name = section.text(kind, allowed=allowed, example=example, check=check)
+        return Principal(kind=PRINCIPALS[kind], name=name) if name else None
+    section.problems.add(
+        section.key(given[0] if given else allowed_kinds[0]),
+        found=Phrase(" and ".join(given) + " together" if given else "no principal"),
+        allowed="exactly one of " + ", ".join(allowed_kinds),
+        remedy=f"write one of them at {section.path} in Pulumi.{section.problems.stack}.yaml, "
+        f"for example {allowed_kinds[0]}: {_principal_rule(allowed_kinds[0])[0]}",
+    )
+    return None
+
+
+def _principal_rule(kind: str) -> tuple[str, str, Callable[[str], bool]]:
+    if kind == "user":
+        return "somebody@example.com", "a user name: user@domain", matches(EMAIL)
+    if kind == "servicePrincipal":
+        example = "00000000-0000-0000-0000-000000000000"
+        return example, "the application id of a service principal (a UUID), not its display name", matches(UUID)
+    # The provider refuses to touch the administrators, who have CAN_MANAGE everywhere.
+    allowed = "the name of a group; not admins, who may do everything anyway"
+    return "data-engineers", allowed, lambda name: bool(name.strip()) and name != "admins"
+
+
+def access_list(section: Section, name: str, levels: tuple[str, ...]) -> tuple[Access, ...]:
+    """A list of permissions: each principal once (Databricks keeps one level for each), with one of `levels`."""
+    example: list[dict[str, Any]] = [{"group": "data-engineers", "level": levels[0]}]
+    result: list[Access] = []
+    for entry in section.sections(
+        name, allowed="a list of {group|user|servicePrincipal: NAME, level: LEVEL}", example=example
+    ):
+        if not entry.is_mapping:
+            continue
+        who = principal(entry)
+        level = entry.choice("level", levels)
+        entry.close()
+        if who is None:
+            continue
+        same = [index for index, access in enumerate(result) if _same(access.principal, who)]
+        if same:
+            section.problems.add(
+                entry.key(next(kind for kind in PRINCIPALS if kind in entry.values)),
+                found=Phrase(f'"{who.name}", which already stands at {section.at(name)}[{same[0]}]'),
+                allowed="each principal once, with one level",
+                remedy=section.problems.how_to_remove(entry.path),
+            )
+        result.append(Access(principal=who, level=level))
+    return tuple(result)
+
+
+def _same(one: Principal, other: Principal) -> bool:
+    # User names and ids ignore case, names of groups don't.
+    if one.kind != other.kind:
+        return False
+    return one.name == other.name if one.kind == "group" else one.name.casefold() == other.name.casefold()
+
+
+def schedule(section: Section) -> Schedule:
+    """When a job runs."""
+    zone = section.values.get("timeZone")
+    unknown = isinstance(zone, str) and not is_time_zone(zone)
+    guess = did_you_mean(str(zone), available_timezones()) if unknown else None
+    result = Schedule(
+        cron=section.text(
+            "cron",
+            allowed="a Quartz cron expression: seconds minutes hours day-of-month month day-of-week [year], with ? in "
+            "exactly one of the two days",
+            example="0 30 5 * * ?",
+            check=is_quartz,
+        ),
+        time_zone=section.text(
+            "timeZone",
+            allowed="a time zone by its IANA name, such as Europe/Berlin or UTC",
+            example=guess or "UTC",
+            check=is_time_zone,
+        ),
+        paused=section.flag("paused", default=False),
+    )
+    section.close()
+    return result
+
+
+def is_time_zone(name: str) -> bool:
+    """Whether the machine or the package tzdata knows the IANA name."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a folder, such as Europe
+        return False
+    return True
+
+
+def is_quartz(text: str) -> bool:
+    """Whether the text has the form of a Quartz cron expression.
+
+    The form alone: the service checks the ranges
+    (http://www.quartz-scheduler.org/documentation/quartz-2.3.0/tutorials/crontrigger.html).
+    """
+    fields = text.split()
+    if len(fields) not in (6, 7) or not all(QUARTZ_FIELD.fullmatch(field) for field in fields):
+        return False
+    return [fields[3], fields[5]].count("?") == 1 and "?" not in fields[:3] + fields[4:5] + fields[6:]
+
+
+def job(section: Section, notebooks: set[str] | None) -> Job:
+    """A job that runs one of the release's notebooks; None where another mistake keeps them unknown."""
+    given = section.values.get("notebook")
+    guess = did_you_mean(given.removesuffix(".py"), notebooks) if isinstance(given, str) and notebooks else None
+    timeout = section.number("timeoutMinutes", default=60, least=1, most=30 * 24 * 60, unit="minutes")
+    warn = section.number("warnAfterMinutes", default=0, least=1, most=30 * 24 * 60, unit="minutes")
+    if warn and warn >= timeout:
+        section.refuse(
+            "warnAfterMinutes", allowed=f"fewer minutes than timeoutMinutes, {timeout}", example=timeout // 2
+        )
+    result = Job(
+        notebook=section.text(
+            "notebook",
+            allowed="the path of a notebook in the release, without extension"
+            + (": " + _some(notebooks) if notebooks else ""),
+            example=guess or min(notebooks or (), default="folder/notebook"),
+            check=bool if notebooks is None else notebooks.__contains__,
+        ),
+        parameters=_parameters(section),
+        schedule=schedule(section.section("schedule", {"cron": "0 30 5 * * ?", "timeZone": "UTC"}))
+        if section.has("schedule")
+        else None,
+        timeout_minutes=timeout,
+        warn_after_minutes=warn or None,
+        retries=section.number("retries", default=0, least=0, most=10),
+        run_as=_run_as(section.section("runAs", {"user": "somebody@example.com"})) if section.has("runAs") else None,
+        notify=section.texts(
+            "notify",
+            allowed="a list of e-mail addresses",
+            example=["somebody@example.com"],
+            check=matches(EMAIL),
+            fold=True,
+        ),
+        access=access_list(section, "access", JOB_LEVELS),
+    )
+    section.close()
+    return result
+
+
+def _run_as(section: Section) -> Principal | None:
+    result = principal(section, ("user", "servicePrincipal"))
+    section.close()
+    return result
+
+
+def _parameters(section: Section) -> dict[str, str]:
+    parameters = section.section("parameters", {"city": "Vienna"})
+    for name, value in parameters.values.items():
+        parameters.asked.append(str(name))
+        if not (isinstance(name, str) and isinstance(value, str)):
+            parameters.refuse(
+                str(name), found=Phrase(describe(value)), allowed="a text (put numbers into quotes)", example=str(value)
+            )
+    return {str(name): str(value) for name, value in parameters.values.items()}
+
+
+def _some(names: set[str]) -> str:
+    """The first names of a set; a release may have hundreds."""
+    shown = sorted(names)[:12]
+    return ", ".join(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")
