@@ -1,0 +1,81 @@
+# Everything that is typed here. `make` alone lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PY := $(VENV)/bin/python
+# The interpreter that makes the virtual environment: the first of these that is new enough.
+PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$each" && break; done)
+# More options for pytest, for example PYTEST='-n 2' or PYTEST='-k first_push'.
+PYTEST ?=
+UV_VERSION := 0.13.9
+# More options for uv, for example LOCK=--upgrade for the newest versions.
+LOCK ?=
+
+.PHONY: help venv toolchain doctor rehearsal rehearsal-env rehearsal-down rehearsal-clean rehearsal-reset \
+	check format test test-fresh faults bench lock
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(VENV)/.locked ## virtual environment with exactly the locked packages
+
+# To standard error throughout: `make -s rehearsal-env` prints lines for eval, and nothing else.
+$(VENV)/.locked: requirements-dev.lock
+	@[ -n "$(PYTHON)" ] || { echo 'error: Python 3.11 or newer is needed; name one: make PYTHON=/path/to/python' >&2; exit 1; }
+	@[ -x $(PY) ] || { echo "virtual environment: $(VENV), of $(PYTHON)" >&2; "$(PYTHON)" -m venv $(VENV) >&2; }
+	@echo 'installing the locked packages: about a minute, the first time' >&2
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock >&2
+	@touch $@
+
+toolchain: venv ## a working Pulumi engine: found, downloaded or built
+	@$(PY) -m rehearsal toolchain
+
+doctor: venv ## what is used, which version, where from
+	@$(PY) -m rehearsal doctor
+
+rehearsal: venv ## the whole system on this machine, without any account
+	@$(PY) -m rehearsal up
+
+rehearsal-env: venv ## eval "$(make -s rehearsal-env)": plain pulumi and git work with the rehearsal
+	@$(PY) -m rehearsal env
+
+rehearsal-down: venv ## end the stand-ins; they keep what they hold
+	@$(PY) -m rehearsal down
+
+rehearsal-reset: venv ## the stand-ins as on their first day, and no stacks
+	@$(PY) -m rehearsal reset
+
+rehearsal-clean: venv ## end the rehearsal and remove everything it made
+	@$(PY) -m rehearsal clean
+
+check: venv ## style, types and the schemas of YAML files
+	@echo 'ruff' && $(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
+	@echo 'mypy' && $(VENV)/bin/mypy
+	@echo 'yamllint' && $(VENV)/bin/yamllint --strict .
+	@shopt -s nullglob; files=(pipelines/*.yml); echo "check-jsonschema: $${#files[@]} pipelines"; \
+	[ $${#files[@]} -eq 0 ] || $(VENV)/bin/check-jsonschema --builtin-schema vendor.azure-pipelines \
+		--data-transform azure-pipelines --regex-variant nonunicode "$${files[@]}"
+
+format: venv ## write the code in the style that `check` wants
+	@$(VENV)/bin/ruff check --fix . && $(VENV)/bin/ruff format .
+
+test: check toolchain ## check, then all tests but the slow ones
+	@$(PY) -m pytest -m 'not slow' $(PYTEST)
+
+test-fresh: venv ## `make rehearsal` in a clone on a machine without pulumi, Go, caches: half an hour
+	@PYTHON="$$($(PY) -c 'import sys; print(sys._base_executable)')" tests/fresh_machine.sh
+
+faults: venv toolchain ## a fault at every request of both `up`s, one at a time: hours
+	@$(PY) -m tests.engine.faults
+
+bench: venv toolchain ## what the engine costs with 10, 100, 500 notebooks
+	@$(PY) -m tests.engine.bench
+
+lock: venv ## pin what requirements*.in ask for, with hashes; LOCK=--upgrade renews all
+	@$(PY) -m venv build/lock && build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@for name in requirements requirements-dev; do echo "$$name.lock"; \
+	build/lock/bin/uv pip compile --quiet $(LOCK) --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --no-emit-index-url --output-file "$$name.lock" "$$name.in"; done

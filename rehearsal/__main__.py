@@ -1,0 +1,213 @@
+"""The rehearsal's command line: `python -m rehearsal COMMAND`. The Makefile has a target for what people need."""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from rehearsal import doctor, processes, provision, shell, toolchain
+from rehearsal.home import SERVICES, Home, Service
+
+
+class UsageError(Exception):
+    """The command can't do what is asked; the message says why and what to do."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command; gives the exit code: 0, 1 after an error that has been told, 2 for wrong usage."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except (
+        UsageError,
+        toolchain.ToolchainError,
+        processes.ServiceError,
+        provision.ProvisionError,
+    ) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m rehearsal", description="The whole system on this machine.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text)
+        made.set_defaults(command=command)
+        return made
+
+    add("toolchain", _toolchain, "find, download or build the Pulumi engine")
+    add("doctor", _doctor, "say what is used, which version, where from")
+    for name, command, text in (
+        ("serve", _serve, "both stand-ins in the foreground, until Ctrl-C"),
+        ("start", _start, "both stand-ins in the background"),
+    ):
+        made = add(name, command, text)
+        for service in SERVICES:
+            made.add_argument(
+                f"--{service}-port", type=_port, help="the port; else that of the last time, or a free one"
+            )
+    add("stop", _stop, "end the stand-ins; they keep what they hold")
+    add("status", _status, "which stand-ins run, and where")
+    add("reset", _reset, "the stand-ins as on their first day, and no stacks")
+    add("env", _env, "lines for eval: then plain `pulumi` and `git` work with the rehearsal")
+    made = add("up", _up, "engine, stand-ins and `pulumi up` of both stacks")
+    made.add_argument("--project", type=Path, help="the Pulumi project's folder (the checkout)")
+    add("down", _stop, "the same as stop")
+    add("clean", _clean, "end the stand-ins and remove everything that the rehearsal made")
+    made = add("serve-one", _serve_one, "one stand-in on an open socket; `start` calls it")
+    made.add_argument("service", choices=SERVICES)
+    made.add_argument("--descriptor", type=int, required=True)
+    made = add("git-credential", _git_credential, "a credential helper for git; `env` sets it up")
+    made.add_argument("action")
+    return parser
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError("a port is a number from 0 (a free one) to 65535")
+    return number
+
+
+def _ports(options: argparse.Namespace) -> dict[Service, int]:
+    given = {service: getattr(options, f"{service}_port") for service in SERVICES}
+    return {service: port for service, port in given.items() if port is not None}
+
+
+def _toolchain(_: argparse.Namespace) -> int:
+    print(toolchain.ensure(lambda line: print(line, flush=True)).describe())
+    return 0
+
+
+def _doctor(_: argparse.Namespace) -> int:
+    text, well = doctor.examine(Home())
+    print(text)
+    return 0 if well else 1
+
+
+def _start(options: argparse.Namespace) -> int:
+    processes.start(Home(), _ports(options))
+    return _status(options)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    home = Home()
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
+    processes.start(home, _ports(options))
+    try:
+        _status(options)
+        print("Ctrl-C ends them.", flush=True)
+        while all(processes.find(home, service) for service in SERVICES):
+            time.sleep(1)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        processes.stop(home)
+    raise UsageError(f"a stand-in has ended by itself; see {home.log('azuredevops').parent}")
+
+
+def _stop(_: argparse.Namespace) -> int:
+    stopped = processes.stop(Home())
+    print(f"ended: {', '.join(stopped)}" if stopped else "no stand-in was running")
+    return 0
+
+
+def _status(_: argparse.Namespace) -> int:
+    home = Home()
+    well = True
+    for service in SERVICES:
+        process = processes.find(home, service)
+        answers = processes.healthy(home, service)
+        well = well and answers
+        where = home.address(service) if home.port(service) else ""
+        state = f"process {process.pid}" if process else "not running"
+        print(
+            f"{service:12} {where:24} {state}{'' if answers or not process else ', but it does not answer'}", flush=True
+        )
+    return 0 if well else 1
+
+
+def _reset(_: argparse.Namespace) -> int:
+    home = Home()
+    if not home.exists:
+        raise UsageError("there is no rehearsal; `make rehearsal` makes one")
+    for service in SERVICES:
+        if processes.healthy(home, service):
+            try:
+                processes.control(home, service, "POST", "reset")
+            except httpx.HTTPError as error:
+                raise UsageError(f"{service} could not be reset: {error}") from error
+        else:
+            shutil.rmtree(home.state(service), ignore_errors=True)
+    for folder in (home.backend, home.scratch):
+        shutil.rmtree(folder, ignore_errors=True)
+    print("the stand-ins are as on their first day, and there are no stacks")
+    return 0
+
+
+def _env(_: argparse.Namespace) -> int:
+    home, engine = Home(), toolchain.locate()
+    if not home.exists or home.port("azuredevops") is None:
+        raise UsageError("there is no rehearsal; `make rehearsal` makes one")
+    if engine is None:
+        raise UsageError("there is no engine; `make toolchain` brings one")
+    print(shell.lines(home, engine))
+    return 0
+
+
+def _up(options: argparse.Namespace) -> int:
+    provision.up(Home(), (options.project or provision.project_folder()).absolute())
+    return 0
+
+
+def _clean(_: argparse.Namespace) -> int:
+    home = Home()
+    if home.path.exists() and not home.exists and any(home.path.iterdir()):
+        # REHEARSAL_HOME may name a folder by mistake.
+        raise UsageError(f"{home.path} holds no rehearsal; it is left alone")
+    processes.stop(home)
+    if home.path.exists():
+        shutil.rmtree(home.path)
+        print(f"removed {home.path}")
+    return 0
+
+
+def _serve_one(options: argparse.Namespace) -> int:
+    processes.serve_one(Home(), options.service, options.descriptor)
+    return 0
+
+
+def _git_credential(options: argparse.Namespace) -> int:
+    """Answers git's question for a password: the user of the URL, else REHEARSAL_USER, else the administrator.
+
+    See `git help credentials` for the lines that git writes and reads.
+    """
+    if options.action != "get":
+        return 0
+    asked = dict(line.rstrip("\n").split("=", 1) for line in sys.stdin if "=" in line)
+    home = Home()
+    tokens = home.credentials.users["azuredevops"]
+    user = asked.get("username") or os.environ.get("REHEARSAL_USER") or "administrator"
+    if user in tokens and asked.get("host") == urlsplit(home.organization_url).netloc:
+        print(f"username={user}\npassword={tokens[user]}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
