@@ -85,7 +85,8 @@ def provide(part: Path, build: Callable[[Path], None], report: Report) -> Path:
 @contextmanager
 def _alone(lock: Path, report: Report) -> Iterator[None]:
     """Holds the lock; says so while another process has it."""
-    waiting, started, patience = filelock.FileLock(lock), time.monotonic(), 0.2
+    # A singleton: building a part may ask for another one (Go itself), and this process holds the lock already.
+    waiting, started, patience = filelock.FileLock(lock, is_singleton=True), time.monotonic(), 0.2
     while True:
         try:
             waiting.acquire(timeout=patience)

