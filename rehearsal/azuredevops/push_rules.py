@@ -1,0 +1,173 @@
+"""What may be pushed: rights, branch policies, and what the repository's policies say about the files.
+
+https://learn.microsoft.com/azure/devops/repos/git/branch-policies and
+https://learn.microsoft.com/azure/devops/repos/git/repository-settings.
+"""
+
+import fnmatch
+import re
+from collections.abc import Iterator
+
+from rehearsal.azuredevops import permissions, policy
+from rehearsal.azuredevops.context import Service
+from rehearsal.azuredevops.git_store import NOTHING, Git, RefUpdate, git
+from rehearsal.azuredevops.permissions import GIT
+from rehearsal.store import Document
+
+PROTECTED = "TF402455: Pushes to this branch are not permitted; you must use a pull request to update this branch."
+# Names that Windows can't have as a file. https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*[<>:\"|?*\\\x00-\x1f].*|.*[. ]", re.IGNORECASE)
+
+
+def refusal(service: Service, repository: Document, user: Document, update: RefUpdate) -> str | None:
+    """Why this update is refused, in the service's words, or None.
+
+    Looked at in the order of the real service as far as it is known: rights first, then the branch's policies, then
+    the files. The new objects must be in the repository already.
+    """
+    here = git(service, repository)
+    wanting = _lacking_right(service, repository, user, update, here)
+    if wanting:
+        return wanting
+    if is_protected(service, repository, user, update):
+        return PROTECTED
+    if update.new == NOTHING:
+        return None
+    return _offending_files(service, repository, update, here)
+
+
+def may(service: Service, repository: Document, user: Document, action: str, ref: str = "") -> bool:
+    """Whether the user has a git permission on the repository, or on a branch of it."""
+    token = permissions.git_token(repository["project"], repository["id"], ref)
+    return permissions.may(service.store, user, GIT, token, action)
+
+
+def is_protected(service: Service, repository: Document, user: Document, update: RefUpdate) -> bool:
+    """Whether a policy on the branch lets nobody push, and this user isn't exempt from it.
+
+    A branch that doesn't exist yet can be made although a policy waits for it; it can't be changed or deleted then.
+    """
+    if update.old == NOTHING or not update.name.startswith("refs/heads/"):
+        return False
+    rules = policy.in_force(service.store, repository, update.name, on_branch=True)
+    return bool(rules) and not may(service, repository, user, "PolicyExempt", update.name)
+
+
+def _lacking_right(service: Service, repository: Document, user: Document, update: RefUpdate, here: Git) -> str | None:
+    needed = ["GenericContribute"]
+    if update.old == NOTHING:
+        needed = ["CreateTag" if update.name.startswith("refs/tags/") else "CreateBranch", *needed]
+        if not here.refs("refs/heads/"):
+            needed.remove("CreateBranch") if "CreateBranch" in needed else None
+    elif update.new == NOTHING or not here.is_ancestor(update.old, update.new):
+        # Who made a branch may force-push to it and delete it.
+        needed = ["ForcePush"] if not _is_mine(service, repository, user, update.name) else needed
+    for action in needed:
+        if not may(service, repository, user, action, update.name):
+            identity = user["principalName"] or user["displayName"]
+            return (
+                f"TF401027: You need the Git '{action}' permission to perform this action. "
+                f"Details: identity '{identity}', scope 'branch'."
+            )
+    return None
+
+
+def _is_mine(service: Service, repository: Document, user: Document, ref: str) -> bool:
+    made_by = None
+    for push in service.store.all("push", f"{repository['project']}/{repository['id']}/"):
+        for update in push["refUpdates"]:
+            if update["name"] == ref and update["oldObjectId"] == NOTHING:
+                made_by = push["pushedBy"]
+    return bool(made_by == user["id"])
+
+
+def _offending_files(service: Service, repository: Document, update: RefUpdate, here: Git) -> str | None:
+    rules = policy.in_force(service.store, repository, None, on_branch=False)
+    if not rules:
+        return None
+    for rule in rules:
+        message = _broken(rule, update, here)
+        if message:
+            return message
+    return None
+
+
+def _commits(update: RefUpdate, here: Git) -> list[str]:
+    known = [f"^{each}" for each in set(here.refs().values())]
+    return here.text("rev-list", update.new, *known).splitlines()
+
+
+def _added(update: RefUpdate, here: Git) -> Iterator[tuple[str, str]]:
+    """Path and blob of every file that the new commits add or change."""
+    for commit in _commits(update, here):
+        raw = here.text(
+            "diff-tree", "--root", "-r", "-m", "--no-renames", "--diff-filter=AMT", "-z", "--no-commit-id", commit
+        )
+        fields = raw.split("\0")
+        for entry, path in zip(fields[::2], fields[1::2], strict=False):
+            mode, blob = entry.split(" ")[1], entry.split(" ")[3]
+            if mode != "160000":
+                yield path, blob
+
+
+def _broken(rule: Document, update: RefUpdate, here: Git) -> str | None:
+    """What a rule about files says against the new commits. The numbers are the service's, the rest of the words is
+    near its own: they aren't documented.
+    """
+    settings = rule["settings"]
+    match rule["type"]:
+        case policy.FILE_SIZE:
+            limit = settings["maximumGitBlobSizeInBytes"]
+            blobs = dict(_added(update, here))
+            asked = "".join(f"{blob}\n" for blob in blobs.values()).encode()
+            sizes = here.run("cat-file", "--batch-check=%(objectsize)", stdin=asked).decode().split()
+            large = [path for path, size in zip(blobs, sizes, strict=True) if int(size) > limit]
+            if large:
+                return (
+                    f"VS403654: The push was rejected because it contains files larger than {limit} bytes: {large[0]}"
+                )
+        case policy.PATH_LENGTH:
+            limit = settings["maxPathLength"]
+            long = [path for path, _ in _added(update, here) if len(path) + 1 > limit]
+            if long:
+                return f"VS403729: The push was rejected because it contains paths longer than {limit} characters: {long[0]}"
+        case policy.RESERVED_NAMES:
+            for path, _ in _added(update, here):
+                if any(_RESERVED.fullmatch(part) for part in path.split("/")):
+                    return f"VS403655: The push was rejected because it contains a reserved name: {path}"
+        case policy.CASE if settings.get("enforceConsistentCase"):
+            return _case_conflict(update, here)
+        case policy.PATH_PATTERNS:
+            for path, _ in _added(update, here):
+                if not _allowed(f"/{path}", settings["filenamePatterns"]):
+                    return f"VS403730: The push was rejected because the path is not allowed by policy: {path}"
+        case policy.AUTHOR_EMAILS:
+            for commit in _commits(update, here):
+                email = here.text("show", "--no-patch", "--format=%ae", commit)
+                if not _allowed(email, settings["authorEmailPatterns"]):
+                    return f"VS403702: The push was rejected because the commit author email '{email}' is not allowed by policy."
+    return None
+
+
+def _case_conflict(update: RefUpdate, here: Git) -> str | None:
+    """Files, folders and branches whose names differ in nothing but their case."""
+    seen: dict[str, str] = {}
+    for path in here.text("ls-tree", "-r", "-t", "-z", "--name-only", update.new).split("\0"):
+        other = seen.setdefault(path.casefold(), path)
+        if other != path:
+            return (
+                f"VS403657: The push was rejected because it contains names that differ only in case: {other}, {path}"
+            )
+    for name in here.refs():
+        if name != update.name and name.casefold() == update.name.casefold():
+            return f"VS403658: The push was rejected because the ref {name} differs from it only in case."
+    return None
+
+
+def _allowed(text: str, patterns: list[str]) -> bool:
+    """Patterns with wildcards, read in order; one with `!` before it takes back what an earlier one allowed."""
+    allowed = False
+    for pattern in patterns:
+        if fnmatch.fnmatchcase(text.casefold(), pattern.removeprefix("!").casefold()):
+            allowed = not pattern.startswith("!")
+    return allowed
