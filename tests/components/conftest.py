@@ -1,0 +1,76 @@
+"""Fixtures of the tests that record the program or parts of it."""
+
+import json
+import runpy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+import yaml
+
+from components.sdk import azuredevops, databricks
+from tests.components.recording import Recording, record
+from tests.components.services import Answers
+
+ROOT = Path(__file__).parents[2]
+# A canary: no test may find it in anything that is recorded.
+TOKEN = "canary-6d1f"
+ENVIRONMENT = {
+    "AZDO_ORG_SERVICE_URL": "https://dev.azure.com/contoso",
+    "AZDO_PERSONAL_ACCESS_TOKEN": TOKEN,
+    "DATABRICKS_HOST": "https://adb-1.7.azuredatabricks.net",
+    "DATABRICKS_TOKEN": TOKEN,
+}
+
+
+@dataclass(kw_only=True)
+class Program:
+    """Runs parts of the program, or all of it. `answers` is what the services know; change it before a run."""
+
+    answers: Answers = field(default_factory=Answers)
+
+    def part(self, make: Callable[[pulumi.ResourceOptions], Any]) -> Recording:
+        """Components alone. `make` gets the options with both providers; what it exports is in the recording."""
+
+        def run() -> None:
+            providers = [
+                azuredevops.Provider("azure-devops", org_service_url=ENVIRONMENT["AZDO_ORG_SERVICE_URL"]),
+                databricks.Provider("databricks", host=ENVIRONMENT["DATABRICKS_HOST"]),
+            ]
+            make(pulumi.ResourceOptions(providers=providers))
+
+        return record(run, answers=self.answers)
+
+    def whole(self, stack: str, config: Mapping[str, Any], root: Path = ROOT) -> Recording:
+        """`__main__.py` with the configuration of a stack: keys without namespace, values as in YAML."""
+        wire = {
+            f"databricks-cicd:{key}": value if isinstance(value, str) else json.dumps(value)
+            for key, value in config.items()
+        }
+
+        def run() -> None:
+            runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+
+        return record(run, answers=self.answers, stack=stack, config=wire, root=root)
+
+    def committed(self, stack: str, **more: Any) -> Recording:
+        """`__main__.py` with the stack file as committed, and `more` settings in place of its own."""
+        return self.whole(stack, {**committed_config(stack), **more})
+
+
+def committed_config(stack: str) -> dict[str, Any]:
+    """The configuration in a committed stack file, keys without namespace."""
+    text = (ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")
+    return {key.removeprefix("databricks-cicd:"): value for key, value in yaml.safe_load(text)["config"].items()}
+
+
+@pytest.fixture
+def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Program:
+    """The program, in an environment with addresses and credentials."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "pulumi-home"))
+    return Program()
