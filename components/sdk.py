@@ -44,6 +44,8 @@ else:
             if candidate in sys.modules or importlib.util.find_spec(candidate):
                 found = getattr(importlib.import_module(candidate), attribute, None)
                 if found is not None:
+                    # Importing a submodule binds it to its package, where it would hide a function of the same name.
+                    setattr(sys.modules[package], attribute, found)
                     return found
         raise AttributeError(f"{package} has no {attribute}")
 
