@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from components import naming
 from components.settings_model import Access, Job, Principal, PrincipalKind, Schedule, Workspace
-from components.settings_reading import Phrase, Section, describe, did_you_mean, matches
+from components.settings_reading import NAMESPACE, Phrase, Section, describe, did_you_mean, matches
 from release_files import name_problem
 
 FOLDER_LEVELS = ("CAN_READ", "CAN_RUN", "CAN_EDIT", "CAN_MANAGE")
@@ -83,14 +83,15 @@ def folder_problem(value: object) -> str | None:
 
 def principal(section: Section, allowed_kinds: tuple[str, ...] = tuple(PRINCIPALS)) -> Principal | None:
     """The one principal that a mapping names by `group`, `user` or `servicePrincipal`; None after a mistake."""
-    given = [kind for kind in allowed_kinds if section.has(kind)]
-    for kind in given[:1] if len(given) == 1 else []:
+    given = [kind for kind in PRINCIPALS if section.has(kind)]
+    if len(given) == 1 and given[0] in allowed_kinds:
+        kind = given[0]
         example, allowed, check = _principal_rule(kind)
         name = section.text(kind, allowed=allowed, example=example, check=check)
         return Principal(kind=PRINCIPALS[kind], name=name) if name else None
     section.problems.add(
-        section.key(given[0] if given else allowed_kinds[0]),
-        found=Phrase(" and ".join(given) + " together" if given else "no principal"),
+        f"{NAMESPACE}:{section.path}",
+        found=Phrase(" and ".join(given) + " together" if len(given) > 1 else given[0] if given else "no principal"),
         allowed="exactly one of " + ", ".join(allowed_kinds),
         remedy=f"write one of them at {section.path} in Pulumi.{section.problems.stack}.yaml, "
         f"for example {allowed_kinds[0]}: {_principal_rule(allowed_kinds[0])[0]}",
@@ -228,7 +229,7 @@ def job(section: Section, notebooks: set[str] | None) -> Job:
 
 
 def _run_as(section: Section) -> Principal | None:
-    result = principal(section, ("user", "servicePrincipal"))
+    result = principal(section, ("user", "servicePrincipal")) if section.is_mapping else None
     section.close()
     return result
 

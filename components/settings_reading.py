@@ -76,7 +76,8 @@ def describe(value: object) -> str:
 def did_you_mean(found: str, known: Iterable[str]) -> str | None:
     """The known word that `found` was most likely meant to be."""
     by_lower = {word.lower(): word for word in known}
-    close = difflib.get_close_matches(found.lower(), by_lower, n=1, cutoff=0.6)
+    abbreviated = [word for word in by_lower if len(found) >= 3 and word.startswith(found.lower())]
+    close = abbreviated or difflib.get_close_matches(found.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[close[0]] if close else None
 
 
@@ -159,6 +160,8 @@ class Section:
         self, name: str, *, allowed: str, example: object = None, found: object = None, remedy: str = ""
     ) -> None:
         """Note that the value of `name` is wrong. Give an example of a right one, or the remedy in words."""
+        if not self.is_mapping:
+            return  # that is the mistake, and has been noted
         value = self.values.get(name) if found is None else found
         self.problems.add(self.key(name), found=value, allowed=allowed, remedy=remedy or self._set(name, example))
 
@@ -167,6 +170,8 @@ class Section:
 
     def missing(self, name: str, *, allowed: str, example: object) -> None:
         """Note that a required key isn't there."""
+        if not self.is_mapping:
+            return  # that is the mistake, and has been noted
         self.problems.add(
             self.key(name),
             found=Phrase("nothing (the key is missing)"),

@@ -10,13 +10,19 @@ import pulumi
 import pytest
 
 from components.settings import NAMESPACE, Access, BusinessHours, Principal, Settings, load, parse
-from tests.components.settings_samples import ENVIRONMENT, FULL, SERVICE_PRINCIPAL, changed, without
+from tests.components.settings_samples import ENVIRONMENT, FULL, SERVICE_PRINCIPAL, changed, make_project, without
 
 MINIMAL: dict[str, Any] = {
     "environment": "test",
     "controlPlane": {"project": {"name": "Bikes"}},
     "workspace": {"folder": "/bikes"},
 }
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project folder with a few notebooks."""
+    return make_project(tmp_path)
 
 
 def read(raw: dict[str, Any], root: Path, stack: str = "test", environment: dict[str, str] = ENVIRONMENT) -> Settings:
