@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-from pulumi.runtime.sync_await import _sync_await  # what the SDKs' own lookups wait with; it has no public name
+import pulumi.runtime
 
 from components import naming
 from components.branch_policies import BranchPolicies, BranchPoliciesArgs
@@ -106,11 +106,11 @@ def read_control_plane(settings: Settings) -> ControlPlane:
     Source: https://www.pulumi.com/docs/iac/concepts/stacks/#stackreferences
     """
     owner = settings.control_plane_stack
-    reference = pulumi.StackReference(
-        "control-plane", stack_name=f"{pulumi.get_organization()}/{pulumi.get_project()}/{owner}"
-    )
+    # The same lookup as a `pulumi.StackReference`. That one is a resource: where the stack is missing it ends the
+    # update by itself, before the program can say what to do.
+    name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{owner}"
     try:
-        exported = _sync_await(reference.outputs.future()) or {}
+        exported = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": name}).value["outputs"] or {}
     except Exception as error:  # noqa: BLE001 - the engine reports a missing stack with a bare Exception
         raise pulumi.RunError(_not_deployed(owner, " ".join(str(error).split()))) from None
     missing = [name for name in NEEDED if name not in exported]
