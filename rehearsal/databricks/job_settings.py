@@ -71,12 +71,13 @@ def checked(settings: Document, version: str) -> Document:
     for name in ("schedule", "continuous", "trigger"):
         if name in settings:
             completed[name] = _trigger(name, settings[name])
+    name = _string(settings.get("name", "Untitled"), "name")
     limit = settings.get("max_concurrent_runs", 1)
-    if not isinstance(limit, int) or not 0 <= limit <= _MAX_CONCURRENT_RUNS:
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit <= _MAX_CONCURRENT_RUNS:
         raise invalid(f"max_concurrent_runs must be between 0 and {_MAX_CONCURRENT_RUNS}")
     _check_git_source(settings.get("git_source"))
     return {
-        "name": "Untitled",
+        "name": name,
         "email_notifications": {},
         "webhook_notifications": {},
         "timeout_seconds": 0,
@@ -84,9 +85,28 @@ def checked(settings: Document, version: str) -> Document:
     } | completed
 
 
-def _tasks(tasks: Any, version: str) -> list[Document]:
-    if not isinstance(tasks, list) or not all(isinstance(each, dict) for each in tasks):
-        raise invalid("Could not parse request object: field tasks must be a list of objects")
+def _objects(value: Any, name: str) -> list[Document]:
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise invalid(f"Could not parse request object: field {name} must be a list of objects")
+    return value
+
+
+def _object(value: Any, name: str) -> Document:
+    if not isinstance(value, dict):
+        raise invalid(f"Could not parse request object: field {name} must be an object")
+    return value
+
+
+def _string(value: Any, name: str) -> str:
+    if not value:
+        raise invalid(f"Missing required field: settings.{name}")
+    if not isinstance(value, str):
+        raise invalid(f"Could not parse request object: field {name} must be a string")
+    return value
+
+
+def _tasks(given: Any, version: str) -> list[Document]:
+    tasks = _objects(given, "tasks")
     if not tasks:
         raise invalid("Job settings must specify at least one task")
     if len(tasks) > _MAX_TASKS[version]:
@@ -100,10 +120,8 @@ def _tasks(tasks: Any, version: str) -> list[Document]:
 
 
 def _task_key(task: Document) -> str:
-    key = task.get("task_key")
-    if not key:
-        raise invalid("Missing required field: settings.tasks.task_key")
-    if not isinstance(key, str) or not _TASK_KEY.fullmatch(key):
+    key = _string(task.get("task_key"), "tasks.task_key")
+    if not _TASK_KEY.fullmatch(key):
         raise invalid(f"Invalid task key '{key}': only letters, digits, - and _ are allowed, at most 100 of them")
     return key
 
@@ -111,10 +129,8 @@ def _task_key(task: Document) -> str:
 def _check_dependencies(tasks: list[Document]) -> None:
     graph: dict[str, list[str]] = {}
     for task in tasks:
-        wanted = [each.get("task_key") for each in task.get("depends_on") or ()]
-        if not all(wanted):
-            raise invalid("Missing required field: settings.tasks.depends_on.task_key")
-        graph[task["task_key"]] = wanted
+        before = _objects(task.get("depends_on") or [], "tasks.depends_on")
+        graph[task["task_key"]] = [_string(each.get("task_key"), "tasks.depends_on.task_key") for each in before]
     for key, wanted in graph.items():
         if key in wanted:
             raise invalid(f"Invalid dependency graph, task '{key}' can not reference itself.")
@@ -134,29 +150,25 @@ def _task(task: Document) -> Document:
         raise invalid(f"Task '{task['task_key']}' must have exactly one type of task; it has: {has}")
     completed: Document = {"run_if": "ALL_SUCCESS", "timeout_seconds": 0, "email_notifications": {}} | task
     if found == ["notebook_task"]:
-        notebook = task["notebook_task"]
-        if not notebook.get("notebook_path"):
-            raise invalid("Missing required field: settings.tasks.notebook_task.notebook_path")
-        completed["notebook_task"] = {"source": "WORKSPACE"} | notebook
-        if completed["notebook_task"]["source"] == "WORKSPACE" and not notebook["notebook_path"].startswith("/"):
+        notebook = {"source": "WORKSPACE"} | _object(task["notebook_task"], "tasks.notebook_task")
+        path = _string(notebook.get("notebook_path"), "tasks.notebook_task.notebook_path")
+        completed["notebook_task"] = notebook
+        if notebook["source"] == "WORKSPACE" and not path.startswith("/"):
             raise invalid("Only absolute paths are supported for notebooks in the workspace: notebook_path")
     return completed
 
 
 def _trigger(name: str, given: Any) -> Document:
-    if not isinstance(given, dict):
-        raise invalid(f"Could not parse request object: field {name} must be an object")
-    completed = {"pause_status": "UNPAUSED"} | given
+    completed = {"pause_status": "UNPAUSED"} | _object(given, name)
     if completed["pause_status"] not in _PAUSED:
         raise invalid(f"Unknown pause_status: {completed['pause_status']}; allowed: {', '.join(_PAUSED)}")
     if name == "schedule":
-        for field in ("quartz_cron_expression", "timezone_id"):
-            if not given.get(field):
-                raise invalid(f"Missing required field: settings.schedule.{field}")
-        if not valid_cron(given["quartz_cron_expression"]):
-            raise invalid(f"Invalid quartz cron expression: '{given['quartz_cron_expression']}'")
-        if given["timezone_id"] not in available_timezones():
-            raise invalid(f"Invalid timezone id: '{given['timezone_id']}'")
+        expression = _string(given.get("quartz_cron_expression"), "schedule.quartz_cron_expression")
+        zone = _string(given.get("timezone_id"), "schedule.timezone_id")
+        if not valid_cron(expression):
+            raise invalid(f"Invalid quartz cron expression: '{expression}'")
+        if zone not in available_timezones():
+            raise invalid(f"Invalid timezone id: '{zone}'")
     return completed
 
 
@@ -171,5 +183,5 @@ def valid_cron(expression: str) -> bool:
 
 
 def _check_git_source(git_source: Any) -> None:
-    if git_source is not None and not git_source.get("git_provider"):
+    if git_source is not None and not _object(git_source, "git_source").get("git_provider"):
         raise invalid("git_source.git_provider must be specified")

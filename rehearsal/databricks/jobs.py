@@ -83,7 +83,10 @@ def update(version: str, call: Call) -> Document:
     for name, value in _settings(call, required=False).items():
         # Tasks, clusters, parameters and environments are merged by their keys, the rest is replaced.
         merged[name] = _merged(name, merged.get(name), value)
-    for path in call.body.get("fields_to_remove") or ():
+    removed = call.body.get("fields_to_remove") or []
+    if not isinstance(removed, list):
+        raise invalid("Could not parse request object: field fields_to_remove must be a list")
+    for path in removed:
         name, _, key = str(path).partition("/")
         if key and isinstance(merged.get(name), list):
             merged[name] = [each for each in merged[name] if each.get(_KEYS.get(name, "")) != key]
@@ -118,7 +121,9 @@ def _merged(name: str, before: object, given: object) -> object:
     key = _KEYS.get(name)
     if key is None or not isinstance(before, list) or not isinstance(given, list):
         return given
-    return list(({each.get(key): each for each in before} | {each.get(key): each for each in given}).values())
+    if not all(isinstance(each, dict) for each in given):
+        raise invalid(f"Could not parse request object: field {name} must be a list of objects")
+    return list(({str(each.get(key)): each for each in before} | {str(each.get(key)): each for each in given}).values())
 
 
 def _settings(call: Call, *, required: bool) -> Document:
@@ -159,11 +164,13 @@ def _check_run_as(call: Call, settings: Document) -> None:
     run_as = settings.get("run_as")
     if run_as is None:
         return
+    if not isinstance(run_as, dict):
+        raise invalid("Could not parse request object: field run_as must be an object")
     kinds = {"user_name": principals.USER, "service_principal_name": principals.SERVICE_PRINCIPAL}
     named = [(kind, run_as[field]) for field, kind in kinds.items() if run_as.get(field)]
     if len(named) != 1:
         raise invalid("run_as must have exactly one of user_name and service_principal_name")
-    kind, name = named[0]
+    kind, name = named[0][0], str(named[0][1])
     if principals.find(call.store, kind, name) is None:
         raise invalid(f"run_as: principal {name} does not exist.")
     if name != call.caller.name and not call.caller.is_admin:
@@ -171,7 +178,8 @@ def _check_run_as(call: Call, settings: Document) -> None:
 
 
 def _owner(job: Document) -> str:
-    return next(str(each["name"]) for each in job["acl"] if each["level"] == "IS_OWNER")
+    # A job whose owner was deleted has none (github.com/databrickslabs/ucx/issues/73).
+    return next((str(each["name"]) for each in job["acl"] if each["level"] == "IS_OWNER"), "")
 
 
 def _shown(job: Document) -> Document:

@@ -8,10 +8,16 @@ _MAX_NAME = 255  # bytes; docs.databricks.com/repos/supported-artifact-types say
 def normal(path: str) -> str:
     """The path as the service keeps it: without the alias `/Workspace` and without a slash at the end.
 
+    Names that differ in case are different names here; whether they are for the service is not known.
+
     Raises:
         ApiError: 400, no object can have this path. That a name may not be `.` or `..`, be empty or hold control
             characters is documented nowhere; no client gets such a thing created.
     """
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise invalid("The path is not valid Unicode") from None
     if not path.startswith("/"):
         raise invalid(f"Path ({path}) doesn't start with '/'")
     names = path[1:].rstrip("/").split("/") if path.strip("/") else []
@@ -20,7 +26,7 @@ def normal(path: str) -> str:
     for name in names:
         if not name or name in (".", "..") or any(ord(character) < 32 or ord(character) == 127 for character in name):
             raise invalid(f"Path ({path}) contains an invalid name '{name}'")
-        if len(name.encode(errors="surrogatepass")) > _MAX_NAME:
+        if len(name.encode()) > _MAX_NAME:
             raise invalid(f"Path ({path}) contains a name that is longer than {_MAX_NAME} bytes")
     return "/" + "/".join(names)
 

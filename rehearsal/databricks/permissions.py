@@ -105,9 +105,9 @@ def _grant(store: Store, entry: Document, levels: dict[str, str]) -> Grant:
     named = [(kind, entry[field]) for kind, field in principals.FIELDS.items() if entry.get(field)]
     if len(named) != 1:
         raise invalid("Principal name not defined")  # github.com/databricks/databricks-sdk-py/issues/286
-    kind, name = named[0]
+    kind, name = named[0][0], str(named[0][1])
     level = entry.get("permission_level")
-    if level not in levels:
+    if not isinstance(level, str) or level not in levels:
         raise invalid(f"Permission level {level} is not supported; allowed levels: {', '.join(levels)}")
     found = principals.find(store, kind, name)
     if found is None and kind == principals.USER:

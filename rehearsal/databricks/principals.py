@@ -96,6 +96,23 @@ def caller(store: Store, kind: str, document: Document) -> Caller:
     return Caller(document["id"], kind, name, frozenset({Principal(FIELDS[kind], name), *groups}))
 
 
+def rename(store: Store, kind: str, before: Document, after: Document | None) -> None:
+    """Puts another name into every access list, or takes the entries out where there is no more such principal.
+
+    The service keeps ids in its lists; here they hold names.
+    """
+    old, new = name_of(kind, before), None if after is None else name_of(kind, after)
+    if old == new:
+        return
+    for owner in ("object", "job", "scope"):
+        for key, document in store.items(owner):
+            mine = [each for each in document["acl"] if (each["field"], each["name"]) == (FIELDS[kind], old)]
+            if mine:
+                kept = [each for each in document["acl"] if each not in mine]
+                renamed = [] if new is None else [each | {"name": new} for each in mine]
+                store.put(owner, key, document | {"acl": [*kept, *renamed]})
+
+
 def seed(store: Store) -> None:
     """Puts the principals of the first day into an empty store."""
     groups = {name: _group(new_id(store), name) for name in GROUPS}

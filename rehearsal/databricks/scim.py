@@ -116,6 +116,7 @@ def delete(kind: str, call: Call) -> Response:
     if document["id"] == call.caller.id:
         raise ScimError(403, "Cannot delete oneself.")
     call.store.delete(kind, document["id"])
+    principals.rename(call.store, kind, document, None)
     for group in call.store.all(GROUP):
         rest = [each for each in group["members"] if each["value"] != document["id"]]
         if len(rest) != len(group["members"]):
@@ -159,6 +160,9 @@ def _keep(store: Store, kind: str, document: Document) -> None:
     if found is not None and found["id"] != document["id"]:
         by = {USER: "username", GROUP: "name", SERVICE_PRINCIPAL: "application id"}[kind]
         raise ScimError(409, f"{_WORDS[kind]} with {by} {name} already exists.", "uniqueness")
+    before = store.get(kind, document["id"])
+    if before is not None:
+        principals.rename(store, kind, before, document)
     store.put(kind, document["id"], document)
 
 
@@ -168,6 +172,14 @@ def _written(call: Call, kind: str, given: Document) -> Document:
     required = "userName" if kind == USER else "displayName"
     if not document.get(required):
         raise ScimError(400, f"Missing required field: {required}", "invalidValue")
+    for name in ("userName", "displayName", "applicationId", "externalId"):
+        if not isinstance(document.get(name, ""), str):
+            raise ScimError(400, f"{name} must be a string", "invalidValue")
+    for name in ("entitlements", "roles", "members", "emails"):
+        if not isinstance(document.get(name, []), list):
+            raise ScimError(400, f"{name} must be a list", "invalidValue")
+    if not isinstance(document.get("active", True), bool):
+        raise ScimError(400, "active must be a boolean", "invalidValue")
     if kind == USER:
         if "@" not in document["userName"]:
             raise ScimError(400, "userName should be a valid email address", "invalidValue")
@@ -176,7 +188,7 @@ def _written(call: Call, kind: str, given: Document) -> Document:
     for name in ("entitlements", "roles", "members"):
         if name in document:
             # The provider sends an empty entitlement for none, and stumbles over it when it comes back.
-            values = [each["value"] for each in document[name] if isinstance(each, dict) and each.get("value")]
+            values = [str(each["value"]) for each in document[name] if isinstance(each, dict) and each.get("value")]
             document[name] = [{"value": value} for value in dict.fromkeys(values)]
     for member in document.get("members", ()):
         if all(call.store.get(each, member["value"]) is None for each in _RESOURCES.values()):
@@ -222,7 +234,8 @@ def _selected(call: Call, shown: Document) -> Document:
         return {name.split(".")[0].strip().casefold() for name in names.split(",")}
 
     if call.query.get("attributes"):
-        wanted = top(call.query["attributes"]) | {"id", "schemas"}
+        # The provider doesn't ask for the application id of a service principal and relies on getting it.
+        wanted = top(call.query["attributes"]) | {"id", "schemas", "applicationid"}
         return {name: value for name, value in shown.items() if name.casefold() in wanted}
     unwanted = top(call.query.get("excludedAttributes", ""))
     return {name: value for name, value in shown.items() if name.casefold() not in unwanted}

@@ -18,15 +18,18 @@ def apply(document: Document, body: Document) -> Document:
         ScimError: 400, the request isn't a patch, or an operation makes no sense.
     """
     operations = body.get("Operations")
-    if _SCHEMA not in (body.get("schemas") or ()) or not isinstance(operations, list):
+    schemas = body.get("schemas")
+    if not isinstance(schemas, list) or _SCHEMA not in schemas or not isinstance(operations, list):
         raise ScimError(400, f"Request must have Operations and the schema {_SCHEMA}", "invalidSyntax")
     patched = dict(document)
     for operation in operations:
+        if not isinstance(operation, dict):
+            raise ScimError(400, "Every operation must be an object", "invalidSyntax")
         verb = str(operation.get("op", "")).lower()
         if verb not in ("add", "remove", "replace"):
             raise ScimError(400, f"Unknown operation: {operation.get('op')}", "invalidSyntax")
         if operation.get("path"):
-            _one(patched, verb, operation["path"], operation.get("value"))
+            _one(patched, verb, str(operation["path"]), operation.get("value"))
         elif isinstance(operation.get("value"), dict) and verb != "remove":
             for name, value in operation["value"].items():
                 _one(patched, verb, name, value)
