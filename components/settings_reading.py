@@ -48,9 +48,10 @@ class SettingsError(Exception):
         self.problems = tuple(problems)
         count = "a mistake" if len(self.problems) == 1 else f"{len(self.problems)} mistakes"
         blocks = (f"{number:>2}. {problem}" for number, problem in enumerate(self.problems, 1))
-        super().__init__(
-            f"The settings of stack '{stack}' have {count}. Nothing was created or changed.\n\n" + "\n\n".join(blocks)
-        )
+        message = f"The settings of stack '{stack}' have {count}. Nothing was created or changed.\n\n"
+        message += "\n\n".join(blocks)
+        # Half a surrogate pair can stand in a value and couldn't be printed.
+        super().__init__(message.encode("utf-8", "backslashreplace").decode())
 
 
 def matches(pattern: re.Pattern[str]) -> Callable[[str], bool]:
