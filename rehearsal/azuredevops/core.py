@@ -213,7 +213,7 @@ def update_project(call: Call) -> Answer:
 @projects.on("DELETE")
 def delete_project(call: Call) -> Answer:
     project = find_project(call, call.route.get("projectId", ""), "DELETE")
-    # The real service keeps a deleted project for 28 days, in state `deleted`. Its name is free at once, there and here.
+    # The real service keeps a deleted project for 28 days, in state `deleted`; its name is free at once.
     store, prefix = call.store, f"{project['id']}/"
     for repository in store.all("repository", prefix):
         git_store.remove(call.service, repository)
@@ -330,7 +330,7 @@ def get_team_members(call: Call) -> Answer:
 
 @feature_state.on("GET", "PATCH")
 def feature(call: Call) -> Answer:
-    # The state as in https://learn.microsoft.com/azure/devops/organizations/settings/set-services: on unless switched off.
+    # On unless switched off: https://learn.microsoft.com/azure/devops/organizations/settings/set-services
     if call.route["scopeName"].lower() != "project":
         raise invalid(f"The scope '{call.route['scopeName']}' is not valid for this feature.")
     action = "GENERIC_WRITE" if call.content else "GENERIC_READ"

@@ -1,6 +1,6 @@
 """What a client asks before anything else: the locations, the resource areas, who it is.
 
-https://learn.microsoft.com/rest/api/azure/devops/core documents resource areas; the rest is what Microsoft's clients ask.
+None of it is documented; it is what Microsoft's clients for Go and Python ask and how they read the answers.
 """
 
 from rehearsal.azuredevops import identities

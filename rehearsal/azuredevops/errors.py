@@ -1,4 +1,7 @@
-"""The service's errors in the service's own shape and words.
+"""The service's errors in the service's own shape, and in its own words where they are known.
+
+A message with a TF or VS number is the service's; one without is this stand-in's, where the real one isn't known. So
+are statuses and type keys that neither the documentation nor a client's source names.
 
 Every error of the REST interface is a JSON object with `$id`, `innerException`, `message`, `typeName`, `typeKey`,
 `errorCode` and `eventId`; clients raise it with its message, and some decide by `typeKey`.
@@ -95,6 +98,16 @@ def repository_not_found(given: str) -> ServiceError:
         f"TF401019: The Git repository with name or identifier {given} does not exist or you do not have permissions "
         "for the operation you are attempting.",
         "GitRepositoryNotFoundException",
+    )
+
+
+def stale_reference(name: str) -> ServiceError:
+    """409 for a ref that isn't where the request says it is. The provider repeats a push on these words."""
+    return ServiceError(
+        409,
+        f"TF401028: The reference '{name}' has already been updated by another client, so you cannot update it. "
+        "Please try again.",
+        "GitReferenceStaleException",
     )
 
 

@@ -129,14 +129,12 @@ def _change(here: Git, change: Document, index: dict[str, str]) -> None:
     path = str((change.get("item") or {}).get("path", "")).strip("/")
     there = bool(here.run("--literal-pathspecs", "ls-files", "--", path, variables=index))
     if not path or ".." in path.split("/") or ".git" in path.lower().split("/"):
-        raise invalid(f"TF401024: The path '{path}' is not valid.", "InvalidGitPathException")
+        raise invalid(f"The path '{path}' is not valid.", "InvalidGitPathException")
     if kind == "add" and there:
-        message = (
-            f"TF401031: The path '/{path}' specified in the add operation already exists. Please specify a new path."
-        )
+        message = f"The path '/{path}' specified in the add operation already exists. Please specify a new path."
         raise ServiceError(400, message, "GitPathAlreadyExistsException")
     if kind in ("edit", "delete", "rename") and not there and kind != "rename":
-        raise invalid(f"TF401026: The path '/{path}' does not exist.", "GitItemNotFoundException")
+        raise invalid(f"The path '/{path}' does not exist.", "GitItemNotFoundException")
     if kind == "delete":
         here.run("update-index", "--force-remove", "--", path, variables=index)
     elif kind in ("add", "edit"):

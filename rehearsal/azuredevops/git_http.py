@@ -16,9 +16,9 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
-from rehearsal.azuredevops import identities, push_rules
+from rehearsal.azuredevops import identities, permissions, push_rules
 from rehearsal.azuredevops.context import ORGANIZATION, Service, by_name, is_id
-from rehearsal.azuredevops.errors import ServiceError
+from rehearsal.azuredevops.errors import ServiceError, repository_not_found, stale_reference
 from rehearsal.azuredevops.git_store import NOTHING, Git, GitError, RefUpdate, environment, git, update_refs
 from rehearsal.store import Document
 
@@ -72,11 +72,16 @@ class GitRoute(BaseRoute):
         user, repository = await run_in_threadpool(self._find, request, user)
         here = git(self._service, repository)
         what = request.path_params["what"].lower()
+        pushing = "git-receive-pack" in (what, request.query_params.get("service"))
+        if pushing and not await run_in_threadpool(
+            push_rules.may, self._service, repository, user, "GenericContribute"
+        ):
+            raise permissions.lacking_git(user, "GenericContribute", "repository")
         protocol = request.headers.get("git-protocol", "")
         if what == "info/refs":
             service = request.query_params.get("service", "")
             if service not in ("git-upload-pack", "git-receive-pack"):
-                raise ServiceError(400, "TF401030: The smart HTTP protocol is needed.", "GitProtocolException")
+                raise ServiceError(400, "The smart HTTP protocol is needed.", "GitProtocolException")
             return await _advertise(here, service, protocol)
         body = await _whole_body(request)
         if what == "git-upload-pack":
@@ -90,21 +95,15 @@ class GitRoute(BaseRoute):
         # Without a project in the path, the project has the repository's name.
         project_name = unquote(request.path_params["project"] or name)
         store = self._service.store
-        missing = ServiceError(
-            404,
-            f"TF401019: The Git repository with name or identifier {name} does not exist or you do not have "
-            "permissions for the operation you are attempting.",
-            "GitRepositoryNotFoundException",
-        )
         project = store.get("project", project_name.lower()) if is_id(project_name) else None
         project = project or by_name(store.all("project"), project_name)
         if project is None:
-            raise missing
+            raise repository_not_found(name)
         user = identities.acting(store, user, project)
         known = store.all("repository", f"{project['id']}/")
         repository = by_name(known, name) or by_name(known, name, "id")
         if repository is None or not push_rules.may(self._service, repository, user, "GenericRead"):
-            raise missing
+            raise repository_not_found(name)
         if repository["isDisabled"]:
             message = f"TF401019: The Git repository with name or identifier {name} is disabled."
             raise ServiceError(403, message, "GitRepositoryDisabledException")
@@ -159,11 +158,11 @@ class GitRoute(BaseRoute):
 
     def _verdict(self, repository: Document, user: Document, update: RefUpdate, here: Git) -> str:
         if here.refs(update.name).get(update.name, NOTHING) != update.old:
-            return f"TF401028: The reference '{update.name}' has already been updated by another client, so you cannot update it. Please try again."
+            return stale_reference(update.name).message
         try:
             here.run("check-ref-format", update.name)
         except GitError:
-            return f"TF401023: The reference name '{update.name}' is not valid."
+            return f"The reference name '{update.name}' is not valid."
         if update.new != NOTHING and not here.has(update.new):
             return f"TF401035: The object '{update.new}' does not exist."
         return push_rules.refusal(self._service, repository, user, update) or "ok"

@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 
 from rehearsal.azuredevops import git_commits, git_store, permissions, projects, push_rules
 from rehearsal.azuredevops.context import ORGANIZATION, Call, by_name, is_id
-from rehearsal.azuredevops.errors import ServiceError, invalid, missing_value, repository_not_found
+from rehearsal.azuredevops.errors import ServiceError, invalid, missing_value, repository_not_found, stale_reference
 from rehearsal.azuredevops.git_store import NOTHING, Git, RefUpdate
 from rehearsal.azuredevops.permissions import GIT
 from rehearsal.azuredevops.projects import find_project, project_of
@@ -139,7 +139,7 @@ def update(call: Call) -> Answer:
     branch = body.get("defaultBranch")
     if branch and branch != repository["defaultBranch"]:
         if branch not in git_store.git(call.service, repository).refs("refs/heads/"):
-            raise invalid(f"TF401174: The branch '{branch}' does not exist.", "GitArgumentException")
+            raise invalid(f"The branch '{branch}' does not exist.", "GitArgumentException")
         git_store.set_default_branch(call.service, repository, branch)
     call.store.put("repository", git_store.key(repository), repository)
     return reference(call, repository)
@@ -149,7 +149,7 @@ def update(call: Call) -> Answer:
 def delete(call: Call) -> Answer:
     repository = find(call, "DeleteRepository")
     if len(call.store.all("repository", f"{repository['project']}/")) == 1:
-        message = "TF402461: The last repository of a project cannot be deleted."
+        message = "The last repository of a project cannot be deleted."
         raise invalid(message, "GitRepositoryMinimumPerProjectThresholdExceededException")
     git_store.remove(call.service, repository)
     return None
@@ -231,8 +231,7 @@ def create_push(call: Call) -> Answer:
     with call.service.repository_lock(repository["id"]):
         current = here.refs(name).get(name, NOTHING)
         if current != old and not (old == NOTHING and current == NOTHING):
-            message = f"TF401028: The reference '{name}' has already been updated by another client, so you cannot update it. Please try again."
-            raise ServiceError(409, message, "GitReferenceStaleException")
+            raise stale_reference(name)
         commit = git_commits.make(call, here, new_commits[0], None if old == NOTHING else old)
         wanted = RefUpdate(name, old, commit)
         refused = push_rules.refusal(call.service, repository, call.user, wanted)
@@ -261,9 +260,7 @@ def get_pushes(call: Call) -> Answer:
     if "pushId" in call.route:
         push = call.store.get("push", f"{git_store.key(repository)}/{call.number('pushId'):09}")
         if push is None:
-            raise ServiceError(
-                404, f"TF401036: The push {call.route['pushId']} does not exist.", "GitPushNotFoundException"
-            )
+            raise ServiceError(404, f"The push {call.route['pushId']} does not exist.", "GitPushNotFoundException")
         shown = _push(call, repository, push)
         found = [here.resolve(each["newObjectId"]) for each in push["refUpdates"] if each["newObjectId"] != NOTHING]
         shown["commits"] = [git_commits.described(call, repository, here, each) for each in found if each]
@@ -287,8 +284,8 @@ def _version(call: Call, repository: Document, here: Git, prefix: str) -> str:
     found = here.resolve(full)
     if found is None:
         message = (
-            f"TF401175: The version descriptor <{kind.capitalize()}: {name or full.removeprefix('refs/heads/')} > could "
-            f"not be resolved to a version in the repository {repository['name']}"
+            f"TF401175: The version descriptor <{kind.capitalize()}: {name or full.removeprefix('refs/heads/')} > "
+            f"could not be resolved to a version in the repository {repository['name']}"
         )
         raise ServiceError(404, message, "GitUnresolvableToCommitException")
     return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rehearsal.azuredevops.context import Service, new_id, now
-from rehearsal.azuredevops.errors import ServiceError
+from rehearsal.azuredevops.errors import stale_reference
 from rehearsal.store import Document
 
 NOTHING = "0" * 40
@@ -161,8 +161,7 @@ def update_refs(service: Service, repository: Document, updates: Iterable[RefUpd
         git(service, repository).run("update-ref", "-z", "--stdin", stdin=lines.encode())
     except GitError as error:
         names = ", ".join(each.name for each in updates)
-        message = f"TF401028: The reference '{names}' has already been updated by another client, so you cannot update it. Please try again."
-        raise ServiceError(409, message, "GitReferenceStaleException") from error
+        raise stale_reference(names) from error
     created = [each for each in updates if each.new != NOTHING and each.name.startswith("refs/heads/")]
     if repository["defaultBranch"] is None and created:
         # The first branch that somebody pushes becomes the default.

@@ -24,6 +24,7 @@ membership = location(
     "Memberships",
     "_apis/{area}/{resource}/{subjectDescriptor}/{containerDescriptor}",
     "3fd2e6ca-fb30-443a-b579-95b19ed0934c",
+    complete=True,
     host="vssps",
 )
 memberships = _location("Memberships", "/{subjectDescriptor}", "e34b6394-6b30-4435-94a9-409a5eef3e31")
@@ -38,7 +39,7 @@ _PAGE = 500
 def _not_found(descriptor: str) -> ServiceError:
     return ServiceError(
         404,
-        f"VS860018: The graph subject with descriptor {descriptor} could not be found.",
+        f"The graph subject with descriptor {descriptor} could not be found.",
         "GraphSubjectNotFoundException",
     )
 
@@ -90,7 +91,7 @@ def get_descriptor(call: Call) -> Answer:
     project = call.store.get("project", key.lower())
     found = call.store.get("identity", key.lower())
     if project is None and found is None:
-        message = f"VS860019: The storage key {key} could not be resolved to a descriptor."
+        message = f"The storage key {key} could not be resolved to a descriptor."
         raise ServiceError(404, message, "StorageKeyNotFoundException")
     value = identities.scope_descriptor(project["id"]) if project else (found or {})["descriptor"]
     url = f"{call.vssps}/_apis/Graph/Descriptors/{key}"
@@ -145,13 +146,13 @@ def get_groups(call: Call) -> Answer:
 def _check_name(call: Call, name: str, project_id: str | None, mine: str | None = None) -> None:
     if not name or len(name) > 256 or re.search(r'[\\/"\[\]:|<>+=;?*,]', name):
         # https://learn.microsoft.com/azure/devops/organizations/settings/naming-restrictions#groups
-        raise invalid(f"TF50024: The group name '{name}' is not valid.", "InvalidDisplayNameException")
+        raise invalid(f"The group name '{name}' is not valid.", "InvalidDisplayNameException")
     for each in call.store.all("identity"):
         same = each["displayName"].casefold() == name.casefold() and each["project"] == project_id
         if each["subjectType"] == "vssgp" and same and each["id"] != mine:
             raise ServiceError(
                 409,
-                f"TF50222: The group name {name} already exists. Enter another name.",
+                f"The group name {name} already exists. Enter another name.",
                 "GroupCreationException",
             )
 
@@ -164,9 +165,7 @@ def create_group(call: Call) -> Answer:
     body = call.document()
     if body.get("originId") or body.get("mailAddress"):
         # Both take up a group of Entra ID, which the rehearsal's organisation has no connection to.
-        raise invalid(
-            "VS860011: The group could not be found in the backing identity provider.", "GraphBadRequestException"
-        )
+        raise invalid("The group could not be found in the backing identity provider.", "GraphBadRequestException")
     name = str(body.get("displayName") or "").strip()
     _check_name(call, name, project_id)
     group = identities.add_group(call.store, name, body.get("description") or "", scope)
@@ -209,7 +208,7 @@ def delete_group(call: Call) -> Answer:
     group = _own_group(call)
     _demand(call, group["project"], "Delete")
     if group["displayName"] in identities.PROJECT_GROUPS and group["project"]:
-        message = f"TF50234: The group {group['displayName']} is a required group and cannot be deleted."
+        message = f"The group {group['displayName']} is a required group and cannot be deleted."
         raise ServiceError(403, message, "RemoveSpecialGroupException")
     identities.forget(call.store, [group])
     return None
@@ -237,9 +236,7 @@ def add_membership(call: Call) -> Answer:
         raise invalid(f"The container {container['descriptor']} is not a group of this organization.")
     _demand(call, container["project"], "ManageMembership")
     if member["id"] in identities.closure(call.store, container["id"]):
-        message = (
-            f"TF50246: Adding {member['displayName']} to {container['displayName']} would make a circle of groups."
-        )
+        message = f"Adding {member['displayName']} to {container['displayName']} would make a circle of groups."
         raise invalid(message, "AddMemberCyclicMembershipException")
     identities.add_member(call.store, container["id"], member["id"])
     return JSONResponse(_membership(call, member, container), 201)
@@ -250,7 +247,7 @@ def _exists(call: Call, member: Document, container: Document) -> bool:
 
 
 def _no_membership(member: Document, container: Document) -> ServiceError:
-    message = f"VS860023: The membership of {member['descriptor']} in {container['descriptor']} could not be found."
+    message = f"The membership of {member['descriptor']} in {container['descriptor']} could not be found."
     return ServiceError(404, message, "GraphMembershipNotFoundException")
 
 

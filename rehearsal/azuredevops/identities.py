@@ -156,7 +156,7 @@ def seed(store: Store) -> None:
         | {
             "subjectType": "aadgp",
             "descriptor": encoded("aadgp", fixed_id("subject", "Data Platform")),
-            "identityDescriptor": f"Microsoft.TeamFoundation.Identity;S-1-9-1551374245-1204400969-{uuid.UUID(ENTRA_GROUP).int >> 96}",
+            "identityDescriptor": f"Microsoft.TeamFoundation.Identity;S-1-12-1-{uuid.UUID(ENTRA_GROUP).int >> 96}",
             "domain": TENANT_ID,
             "origin": "aad",
             "originId": fixed_id("entra", "Data Platform"),

@@ -73,7 +73,7 @@ def read_identities(call: Call) -> Answer:
     if "identityId" in call.route:
         found = identities.find(call.store, call.route["identityId"])
         if found is None:
-            message = f"VS860018: The identity {call.route['identityId']} could not be found."
+            message = f"The identity {call.route['identityId']} could not be found."
             raise ServiceError(404, message, "IdentityNotFoundException")
         return shown(call, found)
     for parameter in ("subjectdescriptors", "descriptors", "identityids"):
@@ -83,7 +83,7 @@ def read_identities(call: Call) -> Answer:
             # One place for each name that was asked; null where there is nobody, as the service has it.
             return [shown(call, each) if each else None for each in hits]
     if "searchfilter" not in call.query:
-        raise invalid("VS403361: One of descriptors, identityIds, subjectDescriptors or searchFilter is needed.")
+        raise invalid("One of descriptors, identityIds, subjectDescriptors or searchFilter is needed.")
     return [shown(call, each) for each in call.store.all("identity") if _matches(call, each)]
 
 
@@ -106,6 +106,6 @@ def _matches(call: Call, identity: Document) -> bool:
 def read_members(call: Call) -> Answer:
     container = identities.find(call.store, call.route["containerId"])
     if container is None:
-        message = f"VS860018: The identity {call.route['containerId']} could not be found."
+        message = f"The identity {call.route['containerId']} could not be found."
         raise ServiceError(404, message, "IdentityNotFoundException")
     return [each["identityDescriptor"] for each in identities.members(call.store, container["id"])]

@@ -309,5 +309,11 @@ def refusal(identity: Document, namespace: Namespace, token: str, action: str) -
     """The 403 for an action that an identity may not do."""
     if namespace is GIT:
         scope = ("project", "repository", "branch")[min(max(token.count("/") - 1, 0), 2)]
-        return lacks_git_permission(identity["principalName"] or identity["displayName"], action, scope)
+        return lacking_git(identity, action, scope)
     return lacks_permission(identity["displayName"], dict(namespace.actions)[action])
+
+
+def lacking_git(identity: Document, action: str, scope: str) -> ServiceError:
+    """The 403 for a git operation, which names a pipeline's identity by its kind."""
+    kind = "Build\\" if identity["subjectType"] == "svc" else ""
+    return lacks_git_permission(kind + identity["principalName"], action, scope)

@@ -137,7 +137,7 @@ def _find(call: Call, project: Document) -> Document:
     id_ = call.number("configurationId")
     found = call.store.get("policy", key(project["id"], id_))
     if found is None:
-        message = f"TF402451: The policy configuration {id_} does not exist."
+        message = f"The policy configuration {id_} does not exist."
         raise ServiceError(404, message, "PolicyConfigurationNotFoundException")
     return found
 
@@ -157,12 +157,10 @@ def _checked(call: Call, project: Document) -> Document:
         # Its successor is part of Advanced Security; the provider says that it "cannot be created".
         raise _refused("The policy type 'Credentials and other secrets' has been deprecated and cannot be created.")
     if type_id not in TYPES:
-        raise ServiceError(404, f"TF402450: The policy type {type_id} does not exist.", "PolicyTypeNotFoundException")
+        raise ServiceError(404, f"The policy type {type_id} does not exist.", "PolicyTypeNotFoundException")
     for name in TYPES[type_id].required:
         if settings.get(name) is None:
-            raise _refused(
-                f"TF402457: The policy setting '{name}' is required by the policy type {TYPES[type_id].name}."
-            )
+            raise _refused(f"The policy setting '{name}' is required by the policy type {TYPES[type_id].name}.")
     _check_scopes(call, project, settings, TYPES[type_id])
     _check_settings(call, project, type_id, settings)
     return {
@@ -176,7 +174,7 @@ def _checked(call: Call, project: Document) -> Document:
 def _check_scopes(call: Call, project: Document, settings: Document, kind: PolicyType) -> None:
     scopes = settings.get("scope")
     if not isinstance(scopes, list) or not scopes:
-        raise _refused("TF402457: The policy setting 'scope' is required.")
+        raise _refused("The policy setting 'scope' is required.")
     for scope in scopes:
         repository_id = scope.get("repositoryId")
         if repository_id and call.store.get("repository", f"{project['id']}/{str(repository_id).lower()}") is None:
@@ -200,13 +198,13 @@ def _check_settings(call: Call, project: Document, type_id: str, settings: Docum
     if type_id == BUILD_VALIDATION:
         id_ = settings["buildDefinitionId"]
         if not isinstance(id_, int) or call.store.get("definition", key(project["id"], id_)) is None:
-            raise _refused(f"TF402458: The build definition {id_} does not exist in the project.")
+            raise _refused(f"The build definition {id_} does not exist in the project.")
     elif type_id == REQUIRED_REVIEWERS:
         for id_ in settings["requiredReviewerIds"]:
             if identities.find(call.store, str(id_)) is None:
-                raise _refused(f"TF402459: The identity {id_} does not exist.")
+                raise _refused(f"The identity {id_} does not exist.")
         if not settings["requiredReviewerIds"]:
-            raise _refused("TF402457: The policy setting 'requiredReviewerIds' must name a reviewer.")
+            raise _refused("The policy setting 'requiredReviewerIds' must name a reviewer.")
     elif type_id == MINIMUM_REVIEWERS:
         count = settings["minimumApproverCount"]
         if not isinstance(count, int) or not 1 <= count <= 10:
@@ -254,7 +252,7 @@ def update(call: Call) -> Answer:
     before = _find(call, project)
     after = _checked(call, project)
     if after["type"] != before["type"]:
-        raise _refused("TF402452: The type of a policy configuration cannot be changed.")
+        raise _refused("The type of a policy configuration cannot be changed.")
     kept = before | after | {"revision": before["revision"] + 1, "createdDate": now(), "createdBy": call.user["id"]}
     _keep(call, project, kept)
     return shown(call, project, kept)
@@ -280,7 +278,7 @@ def get_revisions(call: Call) -> Answer:
         return [shown(call, project, each) for each in reversed(found)]
     wanted = [each for each in found if each["revision"] == call.number("revisionId")]
     if not wanted:
-        message = f"TF402451: The policy configuration {call.route['configurationId']} does not exist."
+        message = f"The policy configuration {call.route['configurationId']} does not exist."
         raise ServiceError(404, message, "PolicyConfigurationNotFoundException")
     return shown(call, project, wanted[0])
 
@@ -292,7 +290,7 @@ def get_types(call: Call) -> Answer:
         return [_type_reference(call, project, id_) | {"description": each.name} for id_, each in TYPES.items()]
     id_ = call.route["typeId"].lower()
     if id_ not in TYPES:
-        raise ServiceError(404, f"TF402450: The policy type {id_} does not exist.", "PolicyTypeNotFoundException")
+        raise ServiceError(404, f"The policy type {id_} does not exist.", "PolicyTypeNotFoundException")
     return _type_reference(call, project, id_) | {"description": TYPES[id_].name}
 
 

@@ -54,22 +54,15 @@ def is_protected(service: Service, repository: Document, user: Document, update:
 
 
 def _lacking_right(service: Service, repository: Document, user: Document, update: RefUpdate, here: Git) -> str | None:
-    needed = ["GenericContribute"]
-    if update.old == NOTHING:
-        needed = ["CreateTag" if update.name.startswith("refs/tags/") else "CreateBranch", *needed]
-        if not here.refs("refs/heads/"):
-            needed.remove("CreateBranch") if "CreateBranch" in needed else None
-    elif update.new == NOTHING or not here.is_ancestor(update.old, update.new):
-        # Who made a branch may force-push to it and delete it.
-        needed = ["ForcePush"] if not _is_mine(service, repository, user, update.name) else needed
-    for action in needed:
-        if not may(service, repository, user, action, update.name):
-            identity = user["principalName"] or user["displayName"]
-            return (
-                f"TF401027: You need the Git '{action}' permission to perform this action. "
-                f"Details: identity '{identity}', scope 'branch'."
-            )
-    return None
+    needed = "GenericContribute"
+    if update.old == NOTHING and here.refs("refs/heads/"):
+        needed = "CreateTag" if update.name.startswith("refs/tags/") else "CreateBranch"
+    elif update.old != NOTHING and (update.new == NOTHING or not here.is_ancestor(update.old, update.new)):
+        # Who made a branch may rewrite and delete it.
+        needed = needed if _is_mine(service, repository, user, update.name) else "ForcePush"
+    if may(service, repository, user, needed, update.name):
+        return None
+    return permissions.lacking_git(user, needed, "branch").message
 
 
 def _is_mine(service: Service, repository: Document, user: Document, ref: str) -> bool:
@@ -82,11 +75,8 @@ def _is_mine(service: Service, repository: Document, user: Document, ref: str) -
 
 
 def _offending_files(service: Service, repository: Document, update: RefUpdate, here: Git) -> str | None:
-    rules = policy.in_force(service.store, repository, None, on_branch=False)
-    if not rules:
-        return None
-    for rule in rules:
-        message = _broken(rule, update, here)
+    for rule in policy.in_force(service.store, repository, None, on_branch=False):
+        message = _FILE_RULES[rule["type"]](rule["settings"], update, here)
         if message:
             return message
     return None
@@ -110,58 +100,74 @@ def _added(update: RefUpdate, here: Git) -> Iterator[tuple[str, str]]:
                 yield path, blob
 
 
-def _broken(rule: Document, update: RefUpdate, here: Git) -> str | None:
-    """What a rule about files says against the new commits. The numbers are the service's, the rest of the words is
-    near its own: they aren't documented.
-    """
-    settings = rule["settings"]
-    match rule["type"]:
-        case policy.FILE_SIZE:
-            limit = settings["maximumGitBlobSizeInBytes"]
-            blobs = dict(_added(update, here))
-            asked = "".join(f"{blob}\n" for blob in blobs.values()).encode()
-            sizes = here.run("cat-file", "--batch-check=%(objectsize)", stdin=asked).decode().split()
-            large = [path for path, size in zip(blobs, sizes, strict=True) if int(size) > limit]
-            if large:
-                return (
-                    f"VS403654: The push was rejected because it contains files larger than {limit} bytes: {large[0]}"
-                )
-        case policy.PATH_LENGTH:
-            limit = settings["maxPathLength"]
-            long = [path for path, _ in _added(update, here) if len(path) + 1 > limit]
-            if long:
-                return f"VS403729: The push was rejected because it contains paths longer than {limit} characters: {long[0]}"
-        case policy.RESERVED_NAMES:
-            for path, _ in _added(update, here):
-                if any(_RESERVED.fullmatch(part) for part in path.split("/")):
-                    return f"VS403655: The push was rejected because it contains a reserved name: {path}"
-        case policy.CASE if settings.get("enforceConsistentCase"):
-            return _case_conflict(update, here)
-        case policy.PATH_PATTERNS:
-            for path, _ in _added(update, here):
-                if not _allowed(f"/{path}", settings["filenamePatterns"]):
-                    return f"VS403730: The push was rejected because the path is not allowed by policy: {path}"
-        case policy.AUTHOR_EMAILS:
-            for commit in _commits(update, here):
-                email = here.text("show", "--no-patch", "--format=%ae", commit)
-                if not _allowed(email, settings["authorEmailPatterns"]):
-                    return f"VS403702: The push was rejected because the commit author email '{email}' is not allowed by policy."
+def _file_size(settings: Document, update: RefUpdate, here: Git) -> str | None:
+    limit = settings["maximumGitBlobSizeInBytes"]
+    blobs = dict(_added(update, here))
+    asked = "".join(f"{blob}\n" for blob in blobs.values()).encode()
+    sizes = here.run("cat-file", "--batch-check=%(objectsize)", stdin=asked).decode().split()
+    large = [path for path, size in zip(blobs, sizes, strict=True) if int(size) > limit]
+    return f"The push was rejected because it contains files larger than {limit} bytes: {large[0]}" if large else None
+
+
+def _path_length(settings: Document, update: RefUpdate, here: Git) -> str | None:
+    # https://learn.microsoft.com/azure/devops/repos/git/limits has these words.
+    limit = settings["maxPathLength"]
+    if any(len(path) + 1 > limit for path, _ in _added(update, here)):
+        return (
+            f"VS403729: The push was rejected because commit '{update.new}' contains a path, which exceeds the maximum "
+            f"length of {limit} characters."
+        )
     return None
 
 
-def _case_conflict(update: RefUpdate, here: Git) -> str | None:
+def _reserved_name(_: Document, update: RefUpdate, here: Git) -> str | None:
+    for path, _ in _added(update, here):
+        if any(_RESERVED.fullmatch(part) for part in path.split("/")):
+            return f"The push was rejected because it contains a reserved name: {path}"
+    return None
+
+
+def _case(settings: Document, update: RefUpdate, here: Git) -> str | None:
     """Files, folders and branches whose names differ in nothing but their case."""
+    if not settings.get("enforceConsistentCase"):
+        return None
     seen: dict[str, str] = {}
     for path in here.text("ls-tree", "-r", "-t", "-z", "--name-only", update.new).split("\0"):
         other = seen.setdefault(path.casefold(), path)
         if other != path:
-            return (
-                f"VS403657: The push was rejected because it contains names that differ only in case: {other}, {path}"
-            )
+            return f"The push was rejected because it contains names that differ only in case: {other}, {path}"
     for name in here.refs():
         if name != update.name and name.casefold() == update.name.casefold():
-            return f"VS403658: The push was rejected because the ref {name} differs from it only in case."
+            return f"The push was rejected because the ref {name} differs from it only in case."
     return None
+
+
+def _path_pattern(settings: Document, update: RefUpdate, here: Git) -> str | None:
+    for path, _ in _added(update, here):
+        if not _allowed(f"/{path}", settings["filenamePatterns"]):
+            return f"The push was rejected because the path is not allowed by policy: {path}"
+    return None
+
+
+def _author_email(settings: Document, update: RefUpdate, here: Git) -> str | None:
+    for commit in _commits(update, here):
+        email = here.text("show", "--no-patch", "--format=%ae", commit)
+        if not _allowed(email, settings["authorEmailPatterns"]):
+            return (
+                f"VS403702: The push was rejected because one or more commits contain author email '{email}' which does "
+                "not match the policy-specified patterns."
+            )
+    return None
+
+
+_FILE_RULES = {
+    policy.FILE_SIZE: _file_size,
+    policy.PATH_LENGTH: _path_length,
+    policy.RESERVED_NAMES: _reserved_name,
+    policy.CASE: _case,
+    policy.PATH_PATTERNS: _path_pattern,
+    policy.AUTHOR_EMAILS: _author_email,
+}
 
 
 def _allowed(text: str, patterns: list[str]) -> bool:

@@ -31,6 +31,7 @@ class Location:
         area, resource: the names that `{area}` and `{resource}` stand for.
         template: below the organisation; `{project}` and a `{name}` at its end may be left out.
         version: the newest version of the resource; clients never ask for a newer one than this.
+        complete: the value at the end of the template must not be missing: another location stands for that.
         host: `organization`, or `vssps` for what the real service keeps on another host.
     """
 
@@ -39,6 +40,7 @@ class Location:
     resource: str
     template: str
     version: int = 7
+    complete: bool = False
     host: str = "organization"
     handlers: dict[str, Handler] = field(default_factory=dict)
 
@@ -69,10 +71,10 @@ LOCATIONS: list[Location] = []
 
 
 def location(
-    area: str, resource: str, template: str, id_: str, *, version: int = 7, host: str = "organization"
+    area: str, resource: str, template: str, id_: str, *, complete: bool = False, host: str = "organization"
 ) -> Location:
     """Publishes a location; see `Location` for the arguments."""
-    made = Location(id=id_, area=area, resource=resource, template=template, version=version, host=host)
+    made = Location(id=id_, area=area, resource=resource, template=template, complete=complete, host=host)
     LOCATIONS.append(made)
     return made
 
@@ -87,7 +89,8 @@ def _pattern(there: Location) -> re.Pattern[str]:
             pattern += "/" + re.escape(segment)
             continue
         value = f"/(?P<{name}>{'.+' if segment.startswith('{*') else '[^/]+'})"
-        pattern += f"(?:{value})?" if name == "project" or number == len(segments) - 1 else value
+        optional = name == "project" or (number == len(segments) - 1 and not there.complete)
+        pattern += f"(?:{value})?" if optional else value
     prefix = "/vssps" if there.host == "vssps" else ""
     # Organisations, areas and resources are written in any case by one client or the other.
     return re.compile(f"{prefix}/{ORGANIZATION}{pattern}/?", re.IGNORECASE)

@@ -31,7 +31,7 @@ checks = location(
 def _namespace(call: Call) -> Namespace:
     given = call.route.get("securityNamespaceId", "").lower()
     if given not in NAMESPACES:
-        message = f"VS403287: The security namespace {given} does not exist."
+        message = f"The security namespace {given} does not exist."
         raise ServiceError(404, message, "InvalidSecurityNamespaceException")
     return NAMESPACES[given]
 
@@ -65,7 +65,7 @@ def get_namespaces(call: Call) -> Answer:
 
 
 def _demand_managing(call: Call, namespace: Namespace, token: str) -> None:
-    """Whoever changes permissions must be allowed to, in the namespace itself or else as the project's administrator."""
+    """Whoever changes permissions must be allowed to, in the namespace itself or by the organisation."""
     own = {
         GIT: "ManagePermissions",
         BUILD: "AdministerBuildPermissions",
