@@ -15,16 +15,12 @@ BUILD_YAML = "pipelines/build.yml"
 RELEASE_YAML = "pipelines/release.yml"
 ARTIFACT = "release"
 
-# Limits of what may be pushed. Both fit a release: no file over 10 MB can be imported into a workspace anyway.
-
-
 LOGICAL_NAME_LENGTH = 60
 SHORT_DIGEST = 12  # characters of a digest that people are shown
 
 # Limits of the repository: a path that every client can check out, and the largest file that Databricks imports.
 MAX_PATH_LENGTH = 250
 MAX_FILE_MEBIBYTES = 10
-SHORT_DIGEST = 12
 
 
 def environment(name: str) -> str:
