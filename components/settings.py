@@ -132,10 +132,14 @@ def parse(raw: Mapping[str, Any], *, stack: str, environment: Mapping[str, str],
     example = {"folder": f"/bike-sharing-{name}"}
     workspace, more = settings_databricks.workspace(top.section("workspace", example), name)
     warnings += more
+    others = settings_places.siblings(stack, root)
     if workspace.folder:
-        settings_places.check_siblings(problems, workspace.folder, services.workspace_host, environment, root)
+        settings_places.check_folders(problems, workspace.folder, services.workspace_host, environment, others)
+    if owner:
+        url = services.organization_url
+        settings_places.check_owner(problems, owner.project.name, url, environment, others)
     notebooks = _notebooks(top.section("notebooks", {"folder": "notebooks"}), root)
-    jobs = _jobs(top.section("jobs", {"refresh": {"notebook": "ingest/load_trips"}}), notebooks.release)
+    jobs = _jobs(top.section("jobs", {"refresh": {"notebook": "load_trips"}}), notebooks.release)
     top.close()
     if problems.found:
         raise SettingsError(stack, problems.found)
@@ -158,7 +162,7 @@ def _is_not_set_up(top: Section) -> bool:
 
 
 def _not_set_up(stack: str, root: Path) -> Problem:
-    others = [other for other in sorted(settings_places.stack_files(root)) if other != stack]
+    others = settings_places.siblings(stack, root)
     remedy = f"did you mean --stack {' or --stack '.join(others)}? " if others else ""
     return Problem(
         key=f"{NAMESPACE}:environment",

@@ -202,19 +202,43 @@ def is_inside(text: str) -> bool:
     return not path.is_absolute() and ".." not in path.parts and "\\" not in text and not re.match(r"[A-Za-z]:", text)
 
 
-def stack_files(root: Path) -> dict[str, Path]:
-    """The stacks that have a file with settings in the project's folder."""
-    files = {path.name.removeprefix("Pulumi.").removesuffix(".yaml"): path for path in root.glob("Pulumi.*.yaml")}
-    return {stack: path for stack, path in files.items() if _config(path)}
+def siblings(stack: str, root: Path) -> dict[str, dict[str, Any]]:
+    """What the files of the project's other stacks set, by the name of the stack, keys without our namespace.
+
+    A file that can't be read has its say when that stack itself is deployed; here it counts as empty and is left out.
+    """
+    files = {
+        path.name.removeprefix("Pulumi.").removesuffix(".yaml"): path for path in sorted(root.glob("Pulumi.*.yaml"))
+    }
+    found = {other: _config(path) for other, path in files.items() if other != stack}
+    return {other: config for other, config in found.items() if config}
 
 
-def check_siblings(problems: Problems, folder: str, host: str, environment: Mapping[str, str], root: Path) -> None:
-    """Report other stacks of the project whose folder in the same workspace is this one, inside it, or around it."""
-    for stack, path in sorted(stack_files(root).items()):
-        if stack == problems.stack:
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
+        return {str(key).removeprefix(f"{NAMESPACE}:"): value for key, value in config.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError):
+        return {}
+
+
+def _nested(config: object, *keys: str) -> Any:
+    """A value deep inside what nobody has checked, or None."""
+    for key in keys:
+        config = config.get(key) if isinstance(config, Mapping) else None
+    return config
+
+
+def check_folders(
+    problems: Problems, folder: str, host: str, environment: Mapping[str, str], others: Mapping[str, Any]
+) -> None:
+    """Report other stacks whose folder in the same workspace is this one, inside it, or around it."""
+    for stack, config in others.items():
+        theirs = _nested(config, "workspace", "folder")
+        their_host = _nested(config, "services", "workspaceHost") or environment.get(HOST_VARIABLE) or host
+        if folder_problem(theirs) or workspace_host(str(their_host)) != host:
             continue
-        theirs, their_host = _folder_and_host(path, environment)
-        if theirs and naming.folders_overlap(folder, theirs) and (their_host or host) == host:
+        if naming.folders_overlap(folder, theirs):
             problems.add(
                 f"{NAMESPACE}:workspace.folder",
                 found=Phrase(f'"{folder}", while stack \'{stack}\' has "{theirs}" in the same workspace'),
@@ -223,21 +247,20 @@ def check_siblings(problems: Problems, folder: str, host: str, environment: Mapp
             )
 
 
-def _folder_and_host(path: Path, environment: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """What another stack's file says. A file that can't be read has its say when that stack itself is deployed."""
-    try:
-        config = _config(path)
-        folder = config[f"{NAMESPACE}:workspace"]["folder"]
-        host = config.get(f"{NAMESPACE}:services", {}).get("workspaceHost") or environment.get(HOST_VARIABLE, "")
-        return (folder if folder_problem(folder) is None else None), workspace_host(host)
-    except (LookupError, TypeError, AttributeError):
-        return None, None
-
-
-def _config(path: Path) -> dict[str, Any]:
-    """The configuration in a stack file; empty where there is none or the file can't be read."""
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
-    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
-        return {}
-    return config if isinstance(config, dict) else {}
+def check_owner(
+    problems: Problems, project: str, organization: str, environment: Mapping[str, str], others: Mapping[str, Any]
+) -> None:
+    """Report other stacks that own the control plane of the same project in the same organisation."""
+    for stack, config in others.items():
+        if not _nested(config, "controlPlane"):
+            continue
+        theirs = _nested(config, "controlPlane", "project", "name") or naming.PROJECT
+        their_url = _nested(config, "services", "organizationUrl") or environment.get(ORGANIZATION_VARIABLE) or ""
+        same = str(theirs).casefold() == project.casefold()
+        if same and (organization_url(str(their_url)) or organization).casefold() == organization.casefold():
+            problems.add(
+                f"{NAMESPACE}:controlPlane",
+                found=Phrase(f"the control plane of project \"{project}\", which stack '{stack}' owns"),
+                allowed="one owner; the other stacks read it, by controlPlaneStack",
+                remedy=problems.how_to_remove("controlPlane"),
+            )

@@ -179,6 +179,19 @@ def test_the_same_folder_in_another_workspace_is_fine(project: Path) -> None:
     assert read(FULL, project).workspace.folder == "/bikes"
 
 
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        "databricks-cicd:controlPlane: {project: {name: Trams}}",
+        "databricks-cicd:controlPlane: {project: {name: Bikes}}\n"
+        "  databricks-cicd:services: {organizationUrl: https://dev.azure.com/fabrikam}",
+    ],
+)
+def test_another_project_or_organisation_may_have_its_own_control_plane(project: Path, theirs: str) -> None:
+    (project / "Pulumi.trams.yaml").write_text(f"config:\n  {theirs}\n")
+    assert read(FULL, project).control_plane is not None
+
+
 @pytest.mark.parametrize("content", ["", "[", "config: 5", "config:\n  databricks-cicd:workspace: 5\n", "\x00"])
 def test_another_stack_file_that_cant_be_read_is_not_this_stacks_mistake(project: Path, content: str) -> None:
     (project / "Pulumi.prod.yaml").write_text(content)

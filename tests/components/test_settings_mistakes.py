@@ -251,6 +251,15 @@ def test_the_folder_of_another_stack_is_refused_and_so_is_one_inside_the_other(p
     assert "'databricks-cicd:workspace.folder' /bike-sharing-test" in message
 
 
+@pytest.mark.parametrize("theirs", ["Bikes", "BIKES"])
+def test_only_one_stack_owns_the_control_plane_of_a_project(project: Path, theirs: str) -> None:
+    content = f"config:\n  databricks-cicd:controlPlane: {{project: {{name: {theirs}}}}}\n"
+    (project / "Pulumi.prod.yaml").write_text(content)
+    message = mistakes(FULL, project)
+    assert "the control plane of project \"Bikes\", which stack 'prod' owns" in message
+    assert "pulumi config rm --stack test --path 'databricks-cicd:controlPlane'" in message
+
+
 def test_the_same_principal_twice_is_refused(project: Path) -> None:
     access = [
         {"group": "readers", "level": "CAN_READ"},
