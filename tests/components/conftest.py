@@ -28,9 +28,14 @@ ENVIRONMENT = {
 
 @dataclass(kw_only=True)
 class Program:
-    """Runs parts of the program, or all of it. `answers` is what the services know; change it before a run."""
+    """Runs parts of the program, or all of it.
+
+    `answers` is what the services know; change it before a run. `recording` is that of the latest run, there also when
+    the run has failed.
+    """
 
     answers: Answers = field(default_factory=Answers)
+    recording: Recording = field(default_factory=Recording)
 
     def part(self, make: Callable[[pulumi.ResourceOptions], Any]) -> Recording:
         """Components alone. `make` gets the options with both providers; what it exports is in the recording."""
@@ -42,7 +47,7 @@ class Program:
             ]
             make(pulumi.ResourceOptions(providers=providers))
 
-        return record(run, answers=self.answers)
+        return self._record(run)
 
     def whole(self, stack: str, config: Mapping[str, Any], root: Path = ROOT) -> Recording:
         """`__main__.py` with the configuration of a stack: keys without namespace, values as in YAML."""
@@ -54,11 +59,16 @@ class Program:
         def run() -> None:
             runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
 
-        return record(run, answers=self.answers, stack=stack, config=wire, root=root)
+        return self._record(run, stack=stack, config=wire, root=root)
 
     def committed(self, stack: str, **more: Any) -> Recording:
         """`__main__.py` with the stack file as committed, and `more` settings in place of its own."""
         return self.whole(stack, {**committed_config(stack), **more})
+
+    def _record(self, run: Callable[[], None], **settings: Any) -> Recording:
+        self.recording = Recording()
+        record(run, answers=self.answers, recording=self.recording, **settings)
+        return self.recording
 
 
 def committed_config(stack: str) -> dict[str, Any]:
