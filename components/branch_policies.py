@@ -69,7 +69,9 @@ class BranchPolicies(pulumi.ComponentResource):
                 reviewer_count=review.minimum_reviewers,
                 submitter_can_vote=review.requester_vote_counts,
                 last_pusher_cannot_approve=not review.requester_vote_counts,
+                # All votes include the approvals: the service says both, and a preview would take one back for ever.
                 on_push_reset_all_votes=review.reset_votes_on_push,
+                on_push_reset_approved_votes=review.reset_votes_on_push,
                 allow_completion_with_rejects_or_waits=False,
                 scopes=[azuredevops.BranchPolicyMinReviewersSettingsScopeArgs(**self._scope)],
             ),

@@ -5,7 +5,6 @@ before the policies exist. The hook runs before the first policy is created; aft
 again, and where the branch exists it does nothing.
 """
 
-import asyncio
 import base64
 import os
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 import pulumi
 
 from components import naming
+from components.hook_threads import in_thread
 
 SECONDS = 600
 NAMED_FILES = 10
@@ -37,7 +37,7 @@ def first_push_hook(organization_url: str, default_branch: str, checkout: Path) 
     async def push(args: pulumi.ResourceHookArgs) -> None:
         inputs = args.new_inputs or {}
         url = f"{organization_url}/{inputs['projectId']}/_git/{inputs['repositoryIds'][0]}"
-        await asyncio.to_thread(push_if_missing, url, default_branch, checkout)
+        await in_thread(push_if_missing, url, default_branch, checkout)
 
     return pulumi.ResourceHook("first-push", push)
 

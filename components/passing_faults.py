@@ -15,6 +15,7 @@ import re
 import pulumi
 
 from components.footprints import KINDS, AzureDevOps, Kind, NoTokenError
+from components.hook_threads import in_thread
 from components.unfinished import Unfinished
 
 LONGEST_WAIT_SECONDS = 60
@@ -81,8 +82,8 @@ class _Repeater:
     async def before_create(self, args: pulumi.ResourceHookArgs) -> None:
         kind, inputs = KINDS[args.type], dict(args.new_inputs or {})
         try:
-            await asyncio.to_thread(self._clear_up, args.urn, kind, inputs)
-            there = await asyncio.to_thread(kind.find, self._service, inputs)
+            await in_thread(self._clear_up, args.urn, kind, inputs)
+            there = await in_thread(kind.find, self._service, inputs)
         except NoTokenError:
             return
         if kind.unique and there:
@@ -111,7 +112,7 @@ class _Repeater:
         if wait:
             await asyncio.sleep(wait_seconds(len(args.errors)))
         try:
-            await asyncio.to_thread(self._clear_up, args.urn, kind, inputs)
+            await in_thread(self._clear_up, args.urn, kind, inputs)
         except NoTokenError as error:
             pulumi.log.warn(f"{args.name} is not tried again: {error}")
             return False

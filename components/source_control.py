@@ -103,10 +103,10 @@ class SourceControl(pulumi.ComponentResource):
             f"{self._name}-repository",
             name=wanted.name,
             project_id=self.project_id,
-            default_branch=naming.branch_ref(wanted.default_branch),
             initialization=azuredevops.GitInitializationArgs(init_type="Uninitialized"),
-            # The provider can't read back how a repository began.
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["initialization"]),
+            # The provider can't read back how a repository began, and refuses a default branch for an empty one: the
+            # service takes the first branch that is pushed.
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["initialization", "defaultBranch"]),
         )
         return repository.id
 
