@@ -9,7 +9,7 @@ from pathlib import Path
 from rehearsal.azuredevops import identities
 from rehearsal.azuredevops.context import Call
 from rehearsal.azuredevops.errors import ServiceError, invalid
-from rehearsal.azuredevops.git_store import Git
+from rehearsal.azuredevops.git_store import NOTHING, Git
 from rehearsal.store import Document
 
 _FIELDS = ("%H", "%T", "%P", "%an", "%ae", "%at", "%cn", "%ce", "%ct", "%B")
@@ -133,10 +133,11 @@ def _change(here: Git, change: Document, index: dict[str, str]) -> None:
     if kind == "add" and there:
         message = f"The path '/{path}' specified in the add operation already exists. Please specify a new path."
         raise ServiceError(400, message, "GitPathAlreadyExistsException")
-    if kind in ("edit", "delete", "rename") and not there and kind != "rename":
+    if kind in ("edit", "delete") and not there:
         raise invalid(f"The path '/{path}' does not exist.", "GitItemNotFoundException")
     if kind == "delete":
-        here.run("update-index", "--force-remove", "--", path, variables=index)
+        # Mode 0 takes an entry out; `--remove` would want a work tree.
+        here.run("update-index", "-z", "--index-info", stdin=f"0 {NOTHING}\t{path}\0".encode(), variables=index)
     elif kind in ("add", "edit"):
         blob = here.run("hash-object", "-w", "--stdin", stdin=_content(change)).decode().strip()
         here.run("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", variables=index)

@@ -242,10 +242,6 @@ def add_membership(call: Call) -> Answer:
     return JSONResponse(_membership(call, member, container), 201)
 
 
-def _exists(call: Call, member: Document, container: Document) -> bool:
-    return call.store.get("membership", f"{container['id']}/{member['id']}") is not None
-
-
 def _no_membership(member: Document, container: Document) -> ServiceError:
     message = f"The membership of {member['descriptor']} in {container['descriptor']} could not be found."
     return ServiceError(404, message, "GraphMembershipNotFoundException")
@@ -254,7 +250,7 @@ def _no_membership(member: Document, container: Document) -> ServiceError:
 @membership.on("GET", "HEAD")
 def get_membership(call: Call) -> Answer:
     member, container = _pair(call)
-    if not _exists(call, member, container):
+    if not identities.is_member(call.store, container["id"], member["id"]):
         raise _no_membership(member, container)
     return _membership(call, member, container)
 

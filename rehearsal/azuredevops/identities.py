@@ -58,6 +58,14 @@ def _sid(group_id: str) -> str:
     return "S-1-9-1551374245-" + "-".join(parts)
 
 
+def keep(store: Store, identity: Document) -> Document:
+    """Keeps an identity, to be found under its id and both descriptors."""
+    store.put("identity", identity["id"], identity)
+    for name in (identity["descriptor"], identity["identityDescriptor"]):
+        store.put("descriptor", name, {"id": identity["id"]})
+    return identity
+
+
 def add_user(store: Store, user: users.User) -> Document:
     """A person who signs in with Microsoft Entra ID."""
     id_ = fixed_id("user", user.key)
@@ -76,8 +84,7 @@ def add_user(store: Store, user: users.User) -> Document:
         "description": "",
         "project": None,
     }
-    store.put("identity", id_, identity)
-    return identity
+    return keep(store, identity)
 
 
 def add_group(store: Store, name: str, description: str, project: Document | None, id_: str | None = None) -> Document:
@@ -104,8 +111,7 @@ def add_group(store: Store, name: str, description: str, project: Document | Non
         "description": description,
         "project": project["id"] if project else None,
     }
-    store.put("identity", id_, identity)
-    return identity
+    return keep(store, identity)
 
 
 def add_build_service(store: Store, project: Document | None) -> Document:
@@ -133,9 +139,8 @@ def add_build_service(store: Store, project: Document | None) -> Document:
         "description": "",
         "project": project["id"] if project else None,
     }
-    store.put("identity", id_, identity)
     add_member(store, COLLECTION_BUILD_ACCOUNTS, id_)
-    return identity
+    return keep(store, identity)
 
 
 def seed(store: Store) -> None:
@@ -149,19 +154,15 @@ def seed(store: Store) -> None:
     add_build_service(store, None)
     # A group that Entra ID owns: checks refuse it as an approver, so a rehearsal must have one.
     entra = add_group(store, "Data Platform", "", None, ENTRA_GROUP)
-    store.put(
-        "identity",
-        ENTRA_GROUP,
-        entra
-        | {
-            "subjectType": "aadgp",
-            "descriptor": encoded("aadgp", fixed_id("subject", "Data Platform")),
-            "identityDescriptor": f"Microsoft.TeamFoundation.Identity;S-1-12-1-{uuid.UUID(ENTRA_GROUP).int >> 96}",
-            "domain": TENANT_ID,
-            "origin": "aad",
-            "originId": fixed_id("entra", "Data Platform"),
-        },
-    )
+    theirs = {
+        "subjectType": "aadgp",
+        "descriptor": encoded("aadgp", fixed_id("subject", "Data Platform")),
+        "identityDescriptor": f"Microsoft.TeamFoundation.Identity;S-1-12-1-{uuid.UUID(ENTRA_GROUP).int >> 96}",
+        "domain": TENANT_ID,
+        "origin": "aad",
+        "originId": fixed_id("entra", "Data Platform"),
+    }
+    keep(store, entra | theirs)
 
 
 def build_service(store: Store, project_id: str) -> Document | None:
@@ -182,9 +183,8 @@ def find(store: Store, name: str) -> Document | None:
     """An identity by its id or by either descriptor."""
     if is_id(name):
         return store.get("identity", str(uuid.UUID(name)))
-    return next(
-        (each for each in store.all("identity") if name in (each["descriptor"], each["identityDescriptor"])), None
-    )
+    known = store.get("descriptor", name)
+    return store.get("identity", known["id"]) if known else None
 
 
 def groups_of(store: Store, project_id: str) -> list[Document]:
@@ -209,51 +209,60 @@ def principal_name(store: Store, identity: Document) -> str:
 
 def add_member(store: Store, group_id: str, member_id: str) -> None:
     """Makes one identity a member of a group; twice does no harm."""
-    store.put("membership", f"{group_id}/{member_id}", {"group": group_id, "member": member_id})
+    store.put("member", f"{group_id}/{member_id}", {"id": member_id})
+    store.put("container", f"{member_id}/{group_id}", {"id": group_id})
 
 
 def remove_member(store: Store, group_id: str, member_id: str) -> bool:
     """Ends a membership; says whether there was one."""
-    return store.delete("membership", f"{group_id}/{member_id}")
+    store.delete("container", f"{member_id}/{group_id}")
+    return store.delete("member", f"{group_id}/{member_id}")
+
+
+def is_member(store: Store, group_id: str, member_id: str) -> bool:
+    """Whether it is a direct member of the group."""
+    return store.get("member", f"{group_id}/{member_id}") is not None
 
 
 def members(store: Store, group_id: str) -> list[Document]:
     """The direct members of a group."""
-    ids = (each["member"] for each in store.all("membership", f"{group_id}/"))
-    return [identity for id_ in ids if (identity := store.get("identity", id_)) is not None]
+    known = (store.get("identity", each["id"]) for each in store.all("member", f"{group_id}/"))
+    return [identity for identity in known if identity is not None]
 
 
 def containers(store: Store, member_id: str) -> list[Document]:
     """The groups of which it is a direct member."""
-    ids = (each["group"] for each in store.all("membership") if each["member"] == member_id)
-    return [identity for id_ in ids if (identity := store.get("identity", id_)) is not None]
+    known = (store.get("identity", each["id"]) for each in store.all("container", f"{member_id}/"))
+    return [identity for identity in known if identity is not None]
 
 
 def closure(store: Store, identity_id: str) -> set[str]:
     """The identity's id and those of all groups that hold it, directly or through others."""
-    above: dict[str, list[str]] = {}
-    for each in store.all("membership"):
-        above.setdefault(each["member"], []).append(each["group"])
     seen: set[str] = set()
     waiting = [identity_id]
     while waiting:
         current = waiting.pop()
         if current not in seen:
             seen.add(current)
-            waiting.extend(above.get(current, []))
+            waiting.extend(each["id"] for each in store.all("container", f"{current}/"))
     return seen
 
 
 def forget(store: Store, gone: Iterable[Document]) -> None:
     """Removes identities with their memberships and what access control lists say about them."""
-    ids = {identity["id"]: identity["identityDescriptor"] for identity in gone}
-    for id_ in ids:
-        store.delete("identity", id_)
-    for key, membership in store.items("membership"):
-        if membership["group"] in ids or membership["member"] in ids:
-            store.delete("membership", key)
+    gone = list(gone)
+    for identity in gone:
+        for group in containers(store, identity["id"]):
+            remove_member(store, group["id"], identity["id"])
+        for member in members(store, identity["id"]):
+            remove_member(store, identity["id"], member["id"])
+    for identity in gone:
+        store.delete("identity", identity["id"])
+        store.delete("descriptor", identity["descriptor"])
+        store.delete("descriptor", identity["identityDescriptor"])
+    names = {identity["identityDescriptor"] for identity in gone}
     for key, acl in store.items("acl"):
-        kept = {name: entry for name, entry in acl["entries"].items() if name not in ids.values()}
+        kept = {name: entry for name, entry in acl["entries"].items() if name not in names}
         if kept != acl["entries"]:
             store.put("acl", key, acl | {"entries": kept})
 

@@ -120,7 +120,7 @@ def _path_length(settings: Document, update: RefUpdate, here: Git) -> str | None
     return None
 
 
-def _reserved_name(_: Document, update: RefUpdate, here: Git) -> str | None:
+def _reserved_name(_settings: Document, update: RefUpdate, here: Git) -> str | None:
     for path, _ in _added(update, here):
         if any(_RESERVED.fullmatch(part) for part in path.split("/")):
             return f"The push was rejected because it contains a reserved name: {path}"
@@ -154,8 +154,8 @@ def _author_email(settings: Document, update: RefUpdate, here: Git) -> str | Non
         email = here.text("show", "--no-patch", "--format=%ae", commit)
         if not _allowed(email, settings["authorEmailPatterns"]):
             return (
-                f"VS403702: The push was rejected because one or more commits contain author email '{email}' which does "
-                "not match the policy-specified patterns."
+                f"VS403702: The push was rejected because one or more commits contain author email '{email}' which "
+                "does not match the policy-specified patterns."
             )
     return None
 
