@@ -9,6 +9,9 @@ from components.sdk import azuredevops
 from components.settings_model import Agents
 
 
+HOSTED_POOL = "Azure Pipelines"
+
+
 @dataclass(frozen=True, kw_only=True)
 class PipelinesArgs:
     """Arguments of `Pipelines`.
@@ -55,13 +58,14 @@ class Pipelines(pulumi.ComponentResource):
 
     def _pipeline(self, pipeline: str, yaml: str) -> azuredevops.BuildDefinition:
         agents = self._args.agents
-        variables = {"agentPool": agents.pool} if agents.pool else {"agentImage": agents.image}
+        pool = agents.pool or HOSTED_POOL
+        variables = {"agentPool": pool} | ({"agentImage": agents.image} if agents.image else {})
         return azuredevops.BuildDefinition(
             f"{self._name}-{pipeline}",
             project_id=self._args.project_id,
             name=pipeline,
             path="\\",
-            agent_pool_name=agents.pool or "Azure Pipelines",
+            agent_pool_name=pool,
             repository=azuredevops.BuildDefinitionRepositoryArgs(
                 repo_type="TfsGit",
                 repo_id=self._args.repository_id,
