@@ -27,11 +27,12 @@ PASSING = re.compile(
     | TF400898 | Internal\ Server\ Error | internal\ error                      # 500
     | Bad\ Gateway | Service\ Unavailable | Gateway\ Time-?out                  # 502, 503, 504
     | TF30063\b(?=.*try) | TF246017 | temporarily | try\ again
-    | returned\ status:\ (?:429|50[0234])
+    | returned\ status(?::|\ code)\ (?:429|50[0234])
     | invalid\ character\ '<'\ looking\ for\ beginning\ of\ value              # a gateway's HTML page
     | unexpected\ end\ of\ JSON\ input
     | connection\ (?:reset|refused) | broken\ pipe | server\ closed\ idle\ connection
     | \bEOF\b | i/o\ timeout | TLS\ handshake\ timeout | deadline\ exceeded
+    | timeout\ (?:exceeded|awaiting)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -102,7 +103,11 @@ class _Repeater:
         passing = is_passing(newest)
         again = passing and failures < self._attempts
         if args.failed_operation == "create" and args.type in KINDS:
-            again = await self._clear_up_after(args, wait=passing) and again
+            cleared = await self._clear_up_after(args, wait=passing)
+            if cleared and not again:
+                # Nothing is left: what the next `up` finds was made by somebody, not by this create.
+                self._unfinished.end(args.urn)
+            again = again and cleared
         elif again:
             await asyncio.sleep(wait_seconds(failures))
         return again
