@@ -8,9 +8,11 @@ user out of the stack. A file that holds an encrypted value keeps it: it couldn'
     python -I pulumi_command.py PULUMI ARGUMENT...
 """
 
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -20,20 +22,27 @@ _SALT = b"encryptionsalt:"
 
 def main() -> int:
     """Runs the command; gives its exit code."""
-    files = _stack_files()
-    before = {file: file.read_bytes() for file in files}
-    code = run(sys.argv[1:])
-    for file in _stack_files():
-        restore(file, before.get(file, b""))
+    before = {file: file.read_bytes() for file in _stack_files()}
+
+    def tidy() -> None:
+        for file in _stack_files():
+            restore(file, before.get(file, b""))
+
+    code = run(sys.argv[1:], meanwhile=tidy)
+    tidy()
     return code
 
 
-def run(command: list[str], environment: dict[str, str] | None = None) -> int:
+def run(
+    command: list[str], environment: dict[str, str] | None = None, meanwhile: Callable[[], None] | None = None
+) -> int:
     """Runs a command that is left to handle Ctrl-C itself, and passes a request to end on to it.
 
     Args:
         command: the program and its arguments.
         environment: of the process; by default this one's.
+        meanwhile: called again and again: the engine writes the salt at the start, and the program, which looks at
+            what isn't committed, should not find it.
 
     Returns:
         The exit code, as a shell words it.
@@ -43,7 +52,13 @@ def run(command: list[str], environment: dict[str, str] | None = None) -> int:
     process = subprocess.Popen(command, env=environment)
     terminated = signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
     try:
-        code = process.wait()
+        while True:
+            try:
+                code = process.wait(0.2 if meanwhile else None)
+                break
+            except subprocess.TimeoutExpired:
+                if meanwhile:
+                    meanwhile()
     finally:
         signal.signal(signal.SIGINT, interrupted)
         signal.signal(signal.SIGTERM, terminated)
@@ -65,7 +80,15 @@ def restore(file: Path, before: bytes) -> None:
         file.unlink()
     else:
         # Byte for byte as it was, if only the engine's way of writing YAML made the difference.
-        file.write_bytes(before if _same(without, before) else without)
+        _replace(file, before if _same(without, before) else without)
+
+
+def _replace(file: Path, body: bytes) -> None:
+    """At once, so that nobody reads half a file."""
+    fresh = file.with_name(f".{file.name}.{os.getpid()}")
+    fresh.write_bytes(body)
+    fresh.chmod(file.stat().st_mode)
+    fresh.replace(file)
 
 
 def _same(one: bytes, other: bytes) -> bool:

@@ -180,7 +180,7 @@ def _downloaded(choice: str, report: Report) -> Path | None:
     """The downloaded CLI; None where it can't be had and building it is allowed."""
     folder = _download_folder()
     if not cache.whole(folder, thorough=True):
-        if choice == "auto" and cache.whole(_host_folder(), thorough=False):
+        if choice == "auto" and cache.whole(_command_folder(), thorough=False):
             return None  # built before, on a machine without reach: no need to ask again
         reason = _attempt(folder, official.download, report, f"Pulumi {versions.engine()}")
         if reason is None:

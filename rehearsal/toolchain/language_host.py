@@ -183,7 +183,13 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))
     print(port, flush=True)
-    server.wait_for_termination()
+    # A killed engine sends no signal; without it there is nothing to do, and the program must not go on.
+    engine = os.getppid()
+    while os.getppid() == engine:
+        server.wait_for_termination(timeout=1)
+    if os.getpgrp() == os.getpid():  # as the engine starts plugins: a group of this process and its children
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import runpy
 import signal
 import sys
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -53,6 +54,9 @@ def main() -> int:
 
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    # As many threads as the SDK's own server takes (pulumi/automation/_server.py): each registration holds one until
+    # its resource is there, and a hook that needs one meanwhile must get it.
+    loop.set_default_executor(ThreadPoolExecutor(max(request["settings"]["parallel"], 1) * 4))
     try:
         loop.run_until_complete(pulumi.runtime.run_in_stack(run))
     except pulumi.RunError as error:
