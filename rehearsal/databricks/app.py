@@ -59,6 +59,7 @@ def create_app(state: Path, *, control_token: str, credentials: Mapping[str, str
             ApiError: _answer_error,
             ScimError: _answer_error,
             HTTPException: _answer_unknown_endpoint,
+            Exception: _answer_failure,
         },
     )
     return Controlled(
@@ -133,6 +134,12 @@ async def _answer_error(_: Request, error: Exception) -> Response:
             headers = {"X-Databricks-Reason-Phrase": error.message} if isinstance(error.code, int) else None
             return JSONResponse(error.body(), error.status, headers)
     raise error
+
+
+async def _answer_failure(request: Request, _: Exception) -> Response:
+    """A mistake in the stand-in itself. The server logs it after this answer."""
+    words = f"There was an internal error handling request {request.method} to {request.url.path}."
+    return JSONResponse(ApiError(500, "INTERNAL_ERROR", words).body(), 500)
 
 
 async def _answer_unknown_endpoint(request: Request, error: Exception) -> Response:

@@ -18,6 +18,7 @@ from databricks.sdk.service.jobs import NotebookTask, Task
 
 from rehearsal.databricks import create_app
 from rehearsal.service import Background
+from rehearsal.store import Store
 from tests.rehearsal.databricks.clients import CONTROL_TOKEN, CREDENTIALS, NOTEBOOK, Workspace
 
 STATUS = "2.0/workspace/get-status"
@@ -126,6 +127,20 @@ def test_numbers_are_not_given_twice_after_a_restart(tmp_path: Path) -> None:
         workspace.sdk().workspace.delete("/Shared/a")
     with in_process(tmp_path) as workspace:
         assert workspace.notebook("/Shared/a") != first
+
+
+def test_a_request_that_fails_on_its_way_leaves_nothing(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    body = {"path": "/Shared/a", "format": "SOURCE", "language": "PYTHON", "content": ""}
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "put_bytes", fail)
+        # The server drops the connection after a mistake of its own.
+        answer = workspace.call("POST", "2.0/workspace/import", json=body, headers={"Connection": "close"})
+        assert (answer.status_code, answer.json()["error_code"]) == (500, "INTERNAL_ERROR")
+    assert workspace.call("GET", STATUS, params={"path": "/Shared/a"}).status_code == 404
+    assert workspace.call("POST", "2.0/workspace/import", json=body).status_code == 200
 
 
 def test_reset_brings_the_first_day_back(workspace: Workspace) -> None:

@@ -51,6 +51,15 @@ def test_put_replaces_and_patch_adds(workspace: Workspace) -> None:
     assert entries(api.get("directories", folder)) == replaced
 
 
+@pytest.mark.parametrize("levels", [(READ, MANAGE), (MANAGE, READ)])
+def test_the_higher_of_two_levels_for_one_principal_counts(
+    workspace: Workspace, levels: tuple[PermissionLevel, ...]
+) -> None:
+    twice = [AccessControlRequest(group_name="users", permission_level=level) for level in levels]
+    shown = workspace.sdk().permissions.set("directories", workspace.folder("/delivery"), access_control_list=twice)
+    assert entries(shown)["users"] == [("CAN_MANAGE", False, None)]
+
+
 def test_an_object_shows_its_own_and_its_inherited_levels(workspace: Workspace) -> None:
     folder = workspace.folder("/delivery")
     notebook = workspace.notebook("/delivery/a")
