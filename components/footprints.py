@@ -62,13 +62,22 @@ class AzureDevOps:
         response.raise_for_status()
         return response.json() if response.content else None
 
-    def _send(self, method: str, path: str, query: Mapping[str, str]) -> requests.Response:
+    def token(self) -> str:
+        """The token to look with.
+
+        Raises:
+            NoTokenError: there is none.
+        """
         token = os.environ.get("AZDO_PERSONAL_ACCESS_TOKEN")
         if not token:
             raise NoTokenError(
                 "whether the service had made it already can only be looked up with AZDO_PERSONAL_ACCESS_TOKEN; look "
                 "in Azure DevOps, delete what is there, and run `pulumi up` again"
             )
+        return token
+
+    def _send(self, method: str, path: str, query: Mapping[str, str]) -> requests.Response:
+        token = self.token()
         url = path if path.startswith("http") else f"{self.url}/{path}"
         return self._session.request(
             method,
