@@ -4,7 +4,6 @@ import base64
 import binascii
 import hmac
 import json
-import threading
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -63,11 +62,6 @@ class Service:
         self.repositories = state / "repositories"
         self.repositories.mkdir(parents=True, exist_ok=True)
         self._credentials = credentials
-        self._locks: dict[str, threading.RLock] = {}
-
-    def repository_lock(self, repository_id: str) -> threading.RLock:
-        """One push at a time for each repository: its checks and its updates belong together."""
-        return self._locks.setdefault(repository_id, threading.RLock())
 
     def sign_in(self, authorization: str | None) -> Document:
         """The identity behind an `Authorization` header with a PAT.

@@ -54,7 +54,7 @@ PROCESSES = {
     "b8a3a935-7e91-48b8-a94c-606d37c3e9f2": "Basic",
 }
 # Seconds from the acceptance of an operation to its next states. The real service takes some ten seconds.
-_STARTS, _ENDS = 0.1, 0.2
+_STARTS, _ENDS = 0.05, 0.15
 # What a deleted project takes with it: all kinds whose keys begin with the project's id.
 _OF_A_PROJECT = [
     "repository",

@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
-from rehearsal.azuredevops import identities, permissions, push_rules
+from rehearsal.azuredevops import git_store, identities, permissions, push_rules
 from rehearsal.azuredevops.context import ORGANIZATION, Service, by_name, is_id
 from rehearsal.azuredevops.errors import ServiceError, repository_not_found, stale_reference
 from rehearsal.azuredevops.git_store import NOTHING, Git, GitError, RefUpdate, environment, git, update_refs
@@ -126,11 +126,12 @@ class GitRoute(BaseRoute):
         if "push-options" in capabilities:
             end += read_packets(body[end:])[1]
         here = git(self._service, repository)
-        with self._service.repository_lock(repository["id"]):
-            unpacked = _unpack(here, body[end:])
-            report = [f"unpack {unpacked}\n"]
-            verdicts = {each.name: unpacked for each in updates}
-            if unpacked == "ok":
+        unpacked = _unpack(here, body[end:])
+        report = [f"unpack {unpacked}\n"]
+        verdicts = {each.name: unpacked for each in updates}
+        if unpacked == "ok":
+            # What is looked at and what is done about it belong together: nothing else happens in between.
+            with self._service.store.transaction():
                 verdicts = self._apply(repository, user, updates, atomic="atomic" in capabilities)
         report += [f"ok {name}\n" if said == "ok" else f"ng {name} {said}\n" for name, said in verdicts.items()]
         if not any(each.startswith("report-status") for each in capabilities):
@@ -142,7 +143,11 @@ class GitRoute(BaseRoute):
         return b"".join(packet(b"\x01" + part) for part in parts) + b"0000"
 
     def _apply(self, repository: Document, user: Document, updates: list[RefUpdate], *, atomic: bool) -> dict[str, str]:
-        here = git(self._service, repository)
+        # As it is now: somebody may have pushed, or deleted it, since the request came.
+        kept = self._service.store.get("repository", git_store.key(repository))
+        if kept is None:
+            return {each.name: repository_not_found(repository["name"]).message for each in updates}
+        repository, here = kept, git(self._service, kept)
         verdicts = {each.name: self._verdict(repository, user, each, here) for each in updates}
         accepted = [each for each in updates if verdicts[each.name] == "ok"]
         if atomic and len(accepted) < len(updates):
@@ -150,8 +155,7 @@ class GitRoute(BaseRoute):
             accepted = []
         if accepted:
             try:
-                with self._service.store.transaction():
-                    update_refs(self._service, repository, accepted, user)
+                update_refs(self._service, repository, accepted, user)
             except ServiceError as error:
                 verdicts |= {each.name: error.message for each in accepted}
         return verdicts

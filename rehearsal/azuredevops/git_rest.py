@@ -190,20 +190,19 @@ def update_refs(call: Call) -> Answer:
     if not isinstance(body, list):
         raise missing_value("refUpdates")
     results = []
-    with call.service.repository_lock(repository["id"]):
-        for each in body:
-            wanted = RefUpdate(str(each.get("name")), str(each.get("oldObjectId")), str(each.get("newObjectId")))
-            said, detail = _update_one(call, repository, here, wanted)
-            result = {
-                "repositoryId": repository["id"],
-                "name": wanted.name,
-                "oldObjectId": wanted.old,
-                "newObjectId": wanted.new,
-                "isLocked": False,
-                "updateStatus": said,
-                "success": said == "succeeded",
-            }
-            results.append(result | ({"customMessage": detail} if detail else {}))
+    for each in body:
+        wanted = RefUpdate(str(each.get("name")), str(each.get("oldObjectId")), str(each.get("newObjectId")))
+        said, detail = _update_one(call, repository, here, wanted)
+        result = {
+            "repositoryId": repository["id"],
+            "name": wanted.name,
+            "oldObjectId": wanted.old,
+            "newObjectId": wanted.new,
+            "isLocked": False,
+            "updateStatus": said,
+            "success": said == "succeeded",
+        }
+        results.append(result | ({"customMessage": detail} if detail else {}))
     return results
 
 
@@ -228,17 +227,15 @@ def create_push(call: Call) -> Answer:
     if len(updates) != 1 or len(new_commits) != 1:
         raise invalid("A push has one ref update and one commit.", "GitArgumentException")
     name, old = str(updates[0].get("name")), str(updates[0].get("oldObjectId") or NOTHING)
-    with call.service.repository_lock(repository["id"]):
-        current = here.refs(name).get(name, NOTHING)
-        if current != old and not (old == NOTHING and current == NOTHING):
-            raise stale_reference(name)
-        commit = git_commits.make(call, here, new_commits[0], None if old == NOTHING else old)
-        wanted = RefUpdate(name, old, commit)
-        refused = push_rules.refusal(call.service, repository, call.user, wanted)
-        if refused:
-            # The provider waits for this status and text; the type key is what the service's client library calls it.
-            raise ServiceError(403, refused, "GitRefUpdateRejectedByPolicyException")
-        push = git_store.update_refs(call.service, repository, [wanted], call.user)
+    if here.refs(name).get(name, NOTHING) != old:
+        raise stale_reference(name)
+    commit = git_commits.make(call, here, new_commits[0], None if old == NOTHING else old)
+    wanted = RefUpdate(name, old, commit)
+    refused = push_rules.refusal(call.service, repository, call.user, wanted)
+    if refused:
+        # The provider waits for this status and text; the type key is what the service's client library calls it.
+        raise ServiceError(403, refused, "GitRefUpdateRejectedByPolicyException")
+    push = git_store.update_refs(call.service, repository, [wanted], call.user)
     shown = _push(call, repository, push)
     shown["commits"] = [git_commits.described(call, repository, here, commit)]
     return JSONResponse(shown, 201)

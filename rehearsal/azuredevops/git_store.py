@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rehearsal.azuredevops.context import Service, new_id, now
-from rehearsal.azuredevops.errors import stale_reference
+from rehearsal.azuredevops.errors import ServiceError, stale_reference
 from rehearsal.store import Document
 
 NOTHING = "0" * 40
 
 
-class GitError(Exception):
-    """git refused; its own words are the message."""
+class GitError(ServiceError):
+    """git refused; its own words are the message. Where nobody expects that, it is the request's mistake: 400."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(400, message, "GitArgumentException")
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -127,11 +130,18 @@ def remove(service: Service, repository: Document) -> None:
 
 
 def sweep(service: Service) -> None:
-    """Removes folders that belong to no repository: left over when the process died in the middle of something."""
-    known = {f"{each['id']}.git" for each in service.store.all("repository")}
+    """Puts folders and database in step again, after a process that died in the middle of something.
+
+    A folder that belongs to no repository goes. A first push of which the refs arrived, but not what is noted of it,
+    gets its default branch.
+    """
+    known = {f"{each['id']}.git": each for each in service.store.all("repository")}
     for path in service.repositories.iterdir():
-        if path.name not in known:
+        repository = known.get(path.name)
+        if repository is None:
             shutil.rmtree(path, ignore_errors=True)
+        elif repository["defaultBranch"] is None and (heads := Git(path).refs("refs/heads/")):
+            set_default_branch(service, repository, "refs/heads/main" if "refs/heads/main" in heads else min(heads))
 
 
 @dataclass(frozen=True)

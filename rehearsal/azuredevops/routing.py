@@ -129,11 +129,9 @@ class LocationRoute(BaseRoute):
                     "VssRequestMethodNotAllowedException",
                 )
             call = Call.of(self._service, request, user, body)
-            if request.method in ("GET", "HEAD"):
+            # One request after the other, reads too: none sees half of what another one does.
+            with self._service.store.transaction():
                 answer = handler(call)
-            else:
-                with self._service.store.transaction():
-                    answer = handler(call)
         except ServiceError as error:
             return error.response()
         return to_response(answer)

@@ -90,15 +90,19 @@ def test_what_was_answered_survives_a_sigkill(tmp_path: Path) -> None:
         assert again.id > environment.id
 
 
-def test_a_kill_in_the_middle_leaves_no_half_project(tmp_path: Path) -> None:
-    """A repository's folder without its entry is what a death between the two leaves; nobody sees it later."""
-    with Background(create_app(tmp_path, control_token=CONTROL_TOKEN, credentials=CREDENTIALS)) as root:
-        Organization(root).new_project("Whole")
-    (tmp_path / "repositories/00000000-0000-0000-0000-000000000000.git").mkdir()
-    with Background(create_app(tmp_path, control_token=CONTROL_TOKEN, credentials=CREDENTIALS)) as root:
-        repositories = Organization(root).clients().get_git_client().get_repositories()
-        assert [each.name for each in repositories] == ["Whole"]
-    assert len(list((tmp_path / "repositories").iterdir())) == 1
+def test_a_death_in_the_middle_is_put_right_at_the_next_start(tmp_path: Path) -> None:
+    """What a death leaves: a folder without its entry, and refs that nobody has written down."""
+    tree = work_tree(tmp_path / "tree")
+    state = tmp_path / "state"
+    with Background(create_app(state, control_token=CONTROL_TOKEN, credentials=CREDENTIALS)) as root:
+        project = Organization(root).new_project("Whole")
+    (folder,) = (state / "repositories").iterdir()
+    git(tree, "push", "--quiet", str(folder), "main")
+    (state / "repositories/00000000-0000-0000-0000-000000000000.git").mkdir()
+    with Background(create_app(state, control_token=CONTROL_TOKEN, credentials=CREDENTIALS)) as root:
+        (repository,) = Organization(root).clients().get_git_client().get_repositories(project.id)
+        assert (repository.name, repository.default_branch) == ("Whole", "refs/heads/main")
+    assert list((state / "repositories").iterdir()) == [folder]
 
 
 def test_reset_gives_the_first_day_back(tmp_path: Path) -> None:
