@@ -247,6 +247,22 @@ def test_a_folder_is_not_exported(workspace: Workspace) -> None:
         workspace.sdk().workspace.export("/Shared")
 
 
+@pytest.mark.parametrize("filename", [None, "a.py"])
+def test_a_form_is_an_import_like_a_json_document(workspace: Workspace, filename: str | None) -> None:
+    # The newest provider sends workspace files so, as a file or as a field of the form.
+    form = {"path": (None, "/Shared/a.py"), "format": (None, "RAW"), "overwrite": (None, "true")}
+    for content in (b"x = 1\n", b'{"x": "\xc3\xbc"}'):
+        files = {**form, "content": (filename, content)}
+        assert workspace.call("POST", "2.0/workspace/import", files=files).status_code == 200
+        assert workspace.sdk().workspace.download("/Shared/a.py").read() == content
+
+
+def test_a_form_that_is_none_is_refused(workspace: Workspace) -> None:
+    headers = {"Content-Type": "multipart/form-data"}
+    answer = workspace.call("POST", "2.0/workspace/import", content=b"x", headers=headers)
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "BAD_REQUEST")
+
+
 def test_the_clis_way_of_importing_and_reading_files(workspace: Workspace) -> None:
     path = "2.0/workspace-files/import-file/Shared/a%20b.txt"
     assert workspace.call("POST", path, params={"overwrite": "false"}, content=b"one").status_code == 200
