@@ -117,6 +117,8 @@ class _Repeater:
         if wait:
             await asyncio.sleep(wait_seconds(len(args.errors)))
         try:
+            if wait:
+                self._service.token()  # without one there is no note either, and a repeated create may be a second one
             await in_thread(self._clear_up, args.urn, kind, inputs)
         except NoTokenError as error:
             pulumi.log.warn(f"{args.name} is not tried again: {error}")
