@@ -235,6 +235,9 @@ def add_membership(call: Call) -> Answer:
     if container["subjectType"] != "vssgp":
         raise invalid(f"The container {container['descriptor']} is not a group of this organization.")
     _demand(call, container["project"], "ManageMembership")
+    if container["id"] == identities.COLLECTION_BUILD_ACCOUNTS:
+        # The words of the user interface: https://github.com/MicrosoftDocs/azure-devops-docs/issues/4502
+        raise invalid("We are unable to add members to this group at this time. Please try again at a later time.")
     if member["id"] in identities.closure(call.store, container["id"]):
         message = f"Adding {member['displayName']} to {container['displayName']} would make a circle of groups."
         raise invalid(message, "AddMemberCyclicMembershipException")

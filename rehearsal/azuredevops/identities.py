@@ -115,7 +115,11 @@ def add_group(store: Store, name: str, description: str, project: Document | Non
 
 
 def add_build_service(store: Store, project: Document | None) -> Document:
-    """The identity with which pipelines sign in: the organisation's (no project), or one project's."""
+    """The identity with which pipelines sign in: the organisation's (no project), or one project's.
+
+    It belongs to no group. "Project Collection Build Service Accounts" is left over from XAML builds: it holds none of
+    them, so a right given to it reaches no pipeline (https://github.com/MicrosoftDocs/azure-devops-docs/issues/4502).
+    """
     if project is None:
         id_, name, display = (
             fixed_id("user", users.BUILD_SERVICE),
@@ -139,7 +143,6 @@ def add_build_service(store: Store, project: Document | None) -> Document:
         "description": "",
         "project": project["id"] if project else None,
     }
-    add_member(store, COLLECTION_BUILD_ACCOUNTS, id_)
     return keep(store, identity)
 
 

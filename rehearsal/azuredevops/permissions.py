@@ -7,7 +7,8 @@ more specific token wins over an inherited one; on the same token deny wins over
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rehearsal.azuredevops import identities
+from rehearsal.azuredevops import identities, users
+from rehearsal.azuredevops.context import fixed_id
 from rehearsal.azuredevops.errors import ServiceError, lacks_git_permission, lacks_permission
 from rehearsal.store import Document, Store
 
@@ -221,14 +222,17 @@ def seed_project(store: Store, project: Document) -> None:
         group = identities.group_named(store, project["id"], name)
         for namespace, allow in granted.items():
             set_entry(store, namespace, token[namespace], group, allow=allow)
-    # Pipelines read; they write only what somebody allows them.
-    builders = store.get("identity", identities.COLLECTION_BUILD_ACCOUNTS)
-    assert builders is not None  # noqa: S101 - seeded on the first day
-    set_entry(store, GIT, token[GIT], builders, allow=GIT.bit("GenericRead"))
-    set_entry(store, PROJECT, token[PROJECT], builders, allow=viewing)
-    set_entry(
-        store, BUILD, token[BUILD], builders, allow=seeing_builds | BUILD.bits("QueueBuilds", "UpdateBuildInformation")
-    )
+    pipelines = store.get("identity", fixed_id("user", users.BUILD_SERVICE))
+    assert pipelines is not None  # noqa: S101 - seeded on the first day
+    seed_build_service(store, project["id"], pipelines)
+
+
+def seed_build_service(store: Store, project_id: str, identity: Document) -> None:
+    """What a build identity may do in a project: read, and look after builds. Writing must be allowed."""
+    builds = BUILD.bits("ViewBuilds", "ViewBuildDefinition", "QueueBuilds", "UpdateBuildInformation")
+    set_entry(store, GIT, git_token(project_id), identity, allow=GIT.bit("GenericRead"))
+    set_entry(store, PROJECT, project_token(project_id), identity, allow=PROJECT.bit("GENERIC_READ"))
+    set_entry(store, BUILD, project_id, identity, allow=builds)
 
 
 def acl_key(namespace: Namespace, token: str) -> str:

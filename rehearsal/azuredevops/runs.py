@@ -28,7 +28,8 @@ def _start(call: Call, project: Document, definition_id: int, branch: str | None
         raise invalid(f"Definition {definition_id} is disabled.", "DefinitionDisabledException")
     if identities.build_service(call.store, project["id"]) is None:
         # The project's own build identity comes into being with its first run.
-        identities.add_build_service(call.store, project)
+        made = identities.add_build_service(call.store, project)
+        permissions.seed_build_service(call.store, project["id"], made)
     id_ = call.store.next_number("run")
     repository = definition["body"].get("repository") or {}
     run = {
