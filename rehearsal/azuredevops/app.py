@@ -27,6 +27,7 @@ from rehearsal.azuredevops import (
     policy,  # noqa: F401 - publishes its locations
     runs,  # noqa: F401 - publishes its locations
     security,  # noqa: F401 - publishes its locations
+    service_endpoints,  # noqa: F401 - publishes its locations
 )
 from rehearsal.azuredevops.context import ORGANIZATION, Service
 from rehearsal.azuredevops.errors import ServiceError, error_page

@@ -65,6 +65,7 @@ _OF_A_PROJECT = [
     "definition-revision",
     "run",
     "environment",
+    "endpoint",
     "check",
     "pipeline-permission",
     "queue",

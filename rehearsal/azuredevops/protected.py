@@ -1,6 +1,6 @@
 """What checks protect and pipelines are allowed to use: environments, queues, repositories, service connections."""
 
-from rehearsal.azuredevops import agents, environments, permissions
+from rehearsal.azuredevops import agents, environments, permissions, service_endpoints
 from rehearsal.azuredevops.context import Call
 from rehearsal.azuredevops.errors import ServiceError, invalid
 from rehearsal.azuredevops.permissions import GIT, PROJECT
@@ -32,8 +32,12 @@ def demand(call: Call, project: Document, kind: str, id_: str, *, administer: bo
             name = repository["name"] if repository else None
             token = permissions.git_token(project["id"], repository_id)
             permissions.demand(call.store, call.user, GIT, token, "Administer" if administer else "GenericRead")
+        case "endpoint":
+            endpoint = service_endpoints.find(call, project["id"], id_)
+            name = endpoint["body"]["name"] if endpoint else None
+            _demand_project(call, project, administer=administer)
         case _ if kind in KINDS:
-            # Service connections, variable groups and secure files: the stand-in has none.
+            # Variable groups and secure files: the stand-in has none.
             name = None
         case _:
             raise invalid(f"The resource type '{kind}' is not supported.")

@@ -315,6 +315,34 @@ def test_pipelines_use_what_they_are_allowed_to(
     assert client.get_pipeline_permissions_for_resource(project.id, "environment", str(environment.id)).pipelines == []
 
 
+def test_a_service_connection_is_kept_without_its_secret(
+    organization: Organization, project: Any, definition: Any
+) -> None:
+    body = {
+        "name": "azure",
+        "type": "generic",
+        "url": "https://example.invalid",
+        "authorization": {"scheme": "UsernamePassword", "parameters": {"username": "u", "password": "hush"}},
+        "serviceEndpointProjectReferences": [{"projectReference": {"id": project.id}, "name": "azure"}],
+    }
+    with organization.http() as http:
+        made = http.post("/_apis/serviceendpoint/endpoints", json=body).json()
+        assert http.post("/_apis/serviceendpoint/endpoints", json=body | {"name": "Azure"}).status_code == 409
+        path = f"/{project.id}/_apis/serviceendpoint/endpoints/{made['id']}"
+        assert "hush" not in http.get(path).text
+        assert http.get(path).json()["isReady"] is True
+    client = organization.clients().get_pipeline_permissions_client()
+    given = {"pipelines": [{"id": definition.id, "authorized": True}]}
+    client.update_pipeline_permisions_for_resource(given, project.id, "endpoint", made["id"])
+    found = client.get_pipeline_permissions_for_resource(project.id, "endpoint", made["id"])
+    assert [each.id for each in found.pipelines] == [definition.id]
+    with organization.http() as http:
+        http.delete(
+            f"/_apis/serviceendpoint/endpoints/{made['id']}", params={"projectIds": project.id}
+        ).raise_for_status()
+        assert http.get(path).json() is None
+
+
 def test_permissions_on_a_repository_take_effect(organization: Organization, project: Any, repository: Any) -> None:
     clients = organization.clients()
     identities, security = clients.get_identity_client(), clients.get_security_client()
