@@ -311,6 +311,7 @@ def test_pipelines_use_what_they_are_allowed_to(
             client.update_pipeline_permisions_for_resource(
                 {"pipelines": [{"id": pipeline, "authorized": True}]}, project.id, kind, str(id_)
             )
+    assert client.get_pipeline_permissions_for_resource(project.id, "environment", "4711").pipelines == []
     organization.clients().get_build_client().delete_definition(project.id, definition.id)
     assert client.get_pipeline_permissions_for_resource(project.id, "environment", str(environment.id)).pipelines == []
 
