@@ -5,6 +5,7 @@ location id and fill that in. So one table serves both: the answer to that quest
 """
 
 import re
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -16,7 +17,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from rehearsal.azuredevops.context import ORGANIZATION, Call, Service
-from rehearsal.azuredevops.errors import ServiceError
+from rehearsal.azuredevops.errors import ServiceError, error_page
 
 Answer: TypeAlias = Response | Mapping[str, Any] | list[Any] | None
 Handler: TypeAlias = Callable[[Call], Answer]
@@ -121,6 +122,7 @@ class LocationRoute(BaseRoute):
     def _answer(self, request: Request, body: bytes) -> Response:
         try:
             user = self._service.sign_in(request.headers.get("authorization"))
+            _demand_version(request)
             handler = self._location.handlers.get(request.method)
             if handler is None:
                 raise ServiceError(
@@ -134,7 +136,27 @@ class LocationRoute(BaseRoute):
                 answer = handler(call)
         except ServiceError as error:
             return error.response()
+        except Exception:  # noqa: BLE001 - whatever it is, a client gets it in the service's shape, and we a traceback
+            traceback.print_exc()
+            body, media = error_page(500)
+            return Response(body, 500, media_type=media)
         return to_response(answer)
+
+
+def _demand_version(request: Request) -> None:
+    """What changes something must say which version of the interface it means; so says the service for every resource.
+
+    https://learn.microsoft.com/azure/devops/integrate/concepts/rest-api-versioning
+    """
+    given = f"{request.headers.get('accept', '')}?{request.url.query}".lower()
+    if request.method in ("POST", "PUT", "PATCH", "DELETE") and "api-version=" not in given:
+        raise ServiceError(
+            400,
+            f'No api-version was supplied for the "{request.method}" request. The version must be supplied either as '
+            'part of the Accept header (e.g. "application/json; api-version=1.0") or as a query parameter (e.g. '
+            '"?api-version=1.0").',
+            "VssVersionNotSpecifiedException",
+        )
 
 
 def to_response(answer: Answer) -> Response:

@@ -51,7 +51,9 @@ class Organization:
 
     def http(self, user: str | None = ADMINISTRATOR) -> httpx.Client:
         """Plain HTTP below the organisation, for what Microsoft's clients can't say."""
-        return httpx.Client(base_url=self.url, auth=("", CREDENTIALS[user]) if user else None, timeout=30)
+        headers = {"Accept": "application/json;api-version=7.1-preview"}
+        auth = ("", CREDENTIALS[user]) if user else None
+        return httpx.Client(base_url=self.url, auth=auth, headers=headers, timeout=30)
 
     def control(self) -> httpx.Client:
         """The control endpoints."""
@@ -85,7 +87,7 @@ class Organization:
         scope = graph.get_descriptor(project.id).value
         answer = httpx.post(
             f"{self.root}/vssps/rehearsal/_apis/Graph/Groups",
-            params={"scopeDescriptor": scope},
+            params={"scopeDescriptor": scope, "api-version": "7.1-preview.1"},
             json={"displayName": name, "description": "for a test"},
             auth=("", CREDENTIALS[user]),
         )

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -182,6 +183,27 @@ def test_a_push_is_cut_off_after_it_was_taken(organization: Organization, faulty
     assert "Everything up-to-date" in git(tree, "push", url, "main").stderr
 
 
+def test_pushes_from_all_sides_arrive_once_each(organization: Organization, tmp_path: Path) -> None:
+    project = organization.new_project()
+    url = organization.remote(project.name, project.name.replace(" ", "%20"))
+    tree = work_tree(tmp_path / "tree")
+    git(tree, "push", "--quiet", url, "main")
+    tip = git(tree, "rev-parse", "HEAD").stdout.strip()
+    client = organization.clients().get_git_client()
+
+    def push(number: int) -> None:
+        if number % 2:
+            git(tree, "push", "--quiet", url, f"main:refs/heads/git-{number}")
+        else:
+            update = {"name": f"refs/heads/rest-{number}", "oldObjectId": "0" * 40, "newObjectId": tip}
+            assert client.update_refs([update], project.name, project=project.id)[0].success
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(push, range(16)))
+    assert len(client.get_refs(project.name, project=project.id)) == 17
+    assert sorted(each.push_id for each in client.get_pushes(project.name, project=project.id)) == list(range(1, 18))
+
+
 def test_locations_are_published_completely(organization: Organization) -> None:
     fields = [
         "id",
@@ -207,6 +229,9 @@ def test_an_unknown_path_and_a_wrong_method_are_refused_in_the_services_shape(or
         assert http.delete("/_apis/process/processes").status_code == 405
         assert http.post("/_apis/projects", content=b"{").status_code == 400
         assert http.post("/_apis/projects", json=[]).status_code == 400
+        unversioned = http.post("/_apis/projects", json=project_body("x"), headers={"Accept": "application/json"})
+        assert (unversioned.status_code, unversioned.json()["typeKey"]) == (400, "VssVersionNotSpecifiedException")
+        assert http.post("/_apis/projects", json={"name": "x", "capabilities": "?"}).json()["$id"] == "1"
 
 
 def test_an_unknown_user_key_is_a_mistake_of_the_caller(tmp_path: Path) -> None:
