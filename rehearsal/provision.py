@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import time
+from datetime import datetime
 from pathlib import Path
 
 import psutil
@@ -80,7 +81,7 @@ def _refuse_a_lock(home: Home, name: str, stack: str) -> None:
             pid, since = int(holder["pid"]), holder["timestamp"]
         except (OSError, ValueError, KeyError, TypeError):
             pid, since = 0, "a time unknown"
-        if pid and psutil.pid_exists(pid):
+        if _at_work(pid, since):
             raise ProvisionError(
                 f"stack {stack} is being worked on by process {pid}, since {since}; wait for it to end"
             )
@@ -89,6 +90,16 @@ def _refuse_a_lock(home: Home, name: str, stack: str) -> None:
             "Nobody works on it any more, so take the lock away and go on:\n"
             f'    eval "$(make -s rehearsal-env)"\n    pulumi cancel --yes --stack {stack}\n    make rehearsal'
         )
+
+
+def _at_work(pid: int, since: str) -> bool:
+    """Whether this process took the lock, and not one that got its number later."""
+    try:
+        process = psutil.Process(pid)
+        taken = datetime.fromisoformat(since).timestamp()
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= taken
+    except (psutil.Error, ValueError):
+        return False
 
 
 def _make_stack(home: Home, name: str, stack: str, environment: dict[str, str]) -> None:
@@ -111,8 +122,7 @@ def command_of(home: Home) -> str:
 
 def _pulumi(home: Home, project: Path, environment: dict[str, str], *arguments: str) -> int:
     """Runs it in the foreground, in the project's folder."""
-    command = [command_of(home), "--cwd", str(project), *arguments]
-    return pulumi_command.run(command, environment)
+    return pulumi_command.run([command_of(home), *arguments], environment=environment, folder=project)
 
 
 def _outputs(home: Home, project: Path, environment: dict[str, str], stack: str) -> dict[str, object]:

@@ -8,6 +8,7 @@ user out of the stack. A file that holds an encrypted value keeps it: it couldn'
     python -I pulumi_command.py PULUMI ARGUMENT...
 """
 
+import argparse
 import os
 import signal
 import subprocess
@@ -34,13 +35,18 @@ def main() -> int:
 
 
 def run(
-    command: list[str], environment: dict[str, str] | None = None, meanwhile: Callable[[], None] | None = None
+    command: list[str],
+    *,
+    environment: dict[str, str] | None = None,
+    folder: Path | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> int:
     """Runs a command that is left to handle Ctrl-C itself, and passes a request to end on to it.
 
     Args:
         command: the program and its arguments.
         environment: of the process; by default this one's.
+        folder: its current folder; by default this process's.
         meanwhile: called again and again: the engine writes the salt at the start, and the program, which looks at
             what isn't committed, should not find it.
 
@@ -49,7 +55,7 @@ def run(
     """
     # A terminal's Ctrl-C reaches both processes. Pulumi then ends what it is doing; we wait for it to do so.
     interrupted = signal.signal(signal.SIGINT, lambda *_: None)
-    process = subprocess.Popen(command, env=environment)
+    process = subprocess.Popen(command, env=environment, cwd=folder)
     terminated = signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
     try:
         while True:
@@ -96,8 +102,10 @@ def _same(one: bytes, other: bytes) -> bool:
 
 
 def _stack_files() -> list[Path]:
-    """The stack files of the project to which the current folder belongs."""
-    here = Path.cwd()
+    """The stack files of the project to which the current folder belongs, or the one that --cwd names."""
+    options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    options.add_argument("-C", "--cwd", default=".")
+    here = Path(options.parse_known_args(sys.argv[2:])[0].cwd).absolute()
     for folder in (here, *here.parents):
         if (folder / "Pulumi.yaml").exists():
             return sorted(folder.glob("Pulumi.*.yaml"))
