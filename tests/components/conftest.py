@@ -77,10 +77,15 @@ def committed_config(stack: str) -> dict[str, Any]:
     return {key.removeprefix("databricks-cicd:"): value for key, value in yaml.safe_load(text)["config"].items()}
 
 
-@pytest.fixture
-def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Program:
-    """The program, in an environment with addresses and credentials."""
+def prepared(monkeypatch: pytest.MonkeyPatch, home: Path) -> Program:
+    """The program, in an environment with addresses and credentials, and with a home for Pulumi."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "pulumi-home"))
+    monkeypatch.setenv("PULUMI_HOME", str(home))
     return Program()
+
+
+@pytest.fixture
+def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Program:
+    """The program, to be run as often as a test likes."""
+    return prepared(monkeypatch, tmp_path / "pulumi-home")

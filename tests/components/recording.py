@@ -2,7 +2,7 @@
 
 `pulumi.runtime.Mocks` sees types, names and inputs and takes anything. Here a program runs as the language host runs
 it (`run_in_stack`), in a context and an event loop of its own, and the monitor keeps parents, protection,
-dependencies, providers and hooks too. `Refused` is raised for
+dependencies, providers and hooks too. `RefusedError` is raised for
 
 - a URN that is there already,
 - an input that the SDK's class doesn't have or that has another type, at any depth, and for one that is missing,
@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-import grpc
+import grpc  # type: ignore[import-untyped] # published without types
 import pulumi
 import pulumi.runtime
-from google.protobuf import empty_pb2
+from google.protobuf import empty_pb2  # type: ignore[import-untyped] # published without types
 from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.proto import engine_pb2, resource_pb2
 from pulumi.runtime.stack import run_in_stack
@@ -39,7 +39,7 @@ PROVIDER_PREFIX = "pulumi:providers:"
 HOOKS = ("before_create", "after_create", "before_update", "after_update", "before_delete", "after_delete", "on_error")
 
 
-class Refused(AssertionError):
+class RefusedError(AssertionError):
     """The program declares something that it must not declare."""
 
 
@@ -84,7 +84,7 @@ class Recording:
     outputs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     hooks: dict[str, Any] = field(default_factory=dict)
     logs: list[tuple[str, str]] = field(default_factory=list)
-    refusals: list[Refused] = field(default_factory=list)
+    refusals: list[RefusedError] = field(default_factory=list)
 
     def all(self, kind: str) -> list[Resource]:
         """The resources of a kind, in the order of their registration."""
@@ -143,7 +143,7 @@ class _Hooks:
     def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
         if hook.name in self._recording.hooks:
             # The engine's words: two hooks of one name can't be registered.
-            raise Refused(f"resource hook already registered for name {hook.name!r}")
+            raise RefusedError(f"resource hook already registered for name {hook.name!r}")
         self._recording.hooks[hook.name] = hook
 
     def register_error_hook(self, hook: pulumi.ErrorHook) -> None:
@@ -232,11 +232,11 @@ class _Monitor(mocks.MockMonitor):
             mistakes = sdk_inputs.mistakes(resource.type, resource.inputs)
             if mistakes:
                 self._refuse(f"{resource.type} {resource.name}: {'; '.join(mistakes)}")
-        elif resource.type != STACK_TYPE and parent != STACK_TYPE:
+        elif STACK_TYPE not in (resource.type, parent):
             self._refuse(f"component {resource.name} is not a child of the stack, but of {parent!r}")
 
     def _refuse(self, why: str) -> NoReturn:
-        refused = Refused(why)
+        refused = RefusedError(why)
         self._recording.refusals.append(refused)
         raise refused
 
@@ -261,12 +261,12 @@ def record(
         recording: takes all that the program did, also what it did before it failed.
 
     Raises:
-        Refused: see above; also where the program itself swallowed it.
+        RefusedError: see above; also where the program itself swallowed it.
         Exception: what the program raised.
     """
 
     def run() -> None:
-        configured = mocks.MockSettings(
+        configured = mocks.MockSettings(  # type: ignore[no-untyped-call] # the SDK's constructor has no types
             monitor=_Monitor(recording, answers),
             engine=_Engine(recording),
             callbacks=_Hooks(recording),
@@ -294,7 +294,7 @@ def record(
     try:
         # Pulumi keeps its state in context variables: a fresh context is a fresh program.
         contextvars.Context().run(run)
-    except Refused:
+    except RefusedError:
         raise
     except Exception:
         if recording.refusals:

@@ -83,11 +83,10 @@ def _options(annotation: Any) -> Iterator[Any]:
     if origin in (Union, types.UnionType):
         for each in get_args(annotation):
             yield from _options(each)
-    elif origin in (list, dict, Sequence, Mapping) or (origin is None and annotation is not type(None)):
-        if annotation is not pulumi.Output and not _is_typed_dict(annotation):
-            yield annotation
+    elif origin in (list, dict, Sequence, Mapping) or (origin is None and _is_plain(annotation)):
+        yield annotation
 
 
-def _is_typed_dict(annotation: Any) -> bool:
-    """The SDK offers each nested type as a class and as a typed dictionary; the class alone is asked here."""
-    return isinstance(annotation, type) and hasattr(annotation, "__total__")
+def _is_plain(annotation: Any) -> bool:
+    """Not a typed dictionary either, the SDK's other form of each nested type: its class alone is asked here."""
+    return annotation not in (type(None), pulumi.Output) and not hasattr(annotation, "__total__")

@@ -1,6 +1,6 @@
 """What the two services and the other stacks answer while a program is recorded."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,26 +56,18 @@ class Answers:
         """
         if function in self.failures:
             raise LookupError(self.failures[function])
-        match function:
-            case "readStackOutputs":
-                return self._stack(inputs["name"])
-            case "getProjects":
-                return {"id": "projects", "projects": []}
-            case "getCurrentUser":
-                return {"id": "1", "userName": "deployer@example.com"}
-            case "getProject":
-                return {"id": f"id of project {inputs['name']}", "name": inputs["name"]}
-            case "getGitRepository":
-                return {"id": f"id of repository {inputs['name']}", "name": inputs["name"]}
-            case "getAgentQueue":
-                return {"id": f"id of queue {inputs['name']}", "name": inputs["name"]}
-            case "getIdentityUsers":
-                return self._identity(inputs["name"], inputs["searchFilter"])
-            case "getUser":
-                return self._user(inputs["descriptor"])
-            case "getGroup":
-                return self._group(inputs["name"], inputs["projectId"])
-        raise AssertionError(f"nobody expected {function}")
+        answers: dict[str, Callable[[], Mapping[str, Any]]] = {
+            "readStackOutputs": lambda: self._stack(inputs["name"]),
+            "getProjects": lambda: {"id": "projects", "projects": []},
+            "getCurrentUser": lambda: {"id": "1", "userName": "deployer@example.com"},
+            "getProject": lambda: {"id": f"id of project {inputs['name']}", "name": inputs["name"]},
+            "getGitRepository": lambda: {"id": f"id of repository {inputs['name']}", "name": inputs["name"]},
+            "getAgentQueue": lambda: {"id": f"id of queue {inputs['name']}", "name": inputs["name"]},
+            "getIdentityUsers": lambda: self._identity(inputs["name"], inputs["searchFilter"]),
+            "getUser": lambda: self._user(inputs["descriptor"]),
+            "getGroup": lambda: self._group(inputs["name"], inputs["projectId"]),
+        }
+        return answers[function]()
 
     def new_id(self, type_token: str, name: str, number: int) -> str:
         """The id of a new resource."""
@@ -96,7 +88,7 @@ class Answers:
         for user in self.users:
             found = user.mail if search_filter == "MailAddress" else user.display_name
             if name.casefold() in found.casefold():
-                return {"id": user.id, "name": name, "descriptor": f"legacy {name}", "subjectDescriptor": user.descriptor}
+                return {"id": user.id, "name": name, "descriptor": "", "subjectDescriptor": user.descriptor}
         # The provider's words, in data_identity_user.go.
         raise LookupError(f"Could not find user with name: {name}, with filter: {search_filter}")
 

@@ -43,7 +43,7 @@ def test_a_user_is_found_by_the_mail_address_where_the_sign_in_name_is_another(p
 def test_nobody_is_taken_for_another_whose_address_contains_the_name(program: Program) -> None:
     program.answers.users[:] = [User(principal_name="joann@example.com", display_name="Jo", mail="joann@example.com")]
 
-    with pytest.raises(pulumi.RunError, match="no user 'ann@example.com'"):
+    with pytest.raises(pulumi.RunError, match=r"no user 'ann@example\.com'"):
         find(program, "ann@example.com")
 
 

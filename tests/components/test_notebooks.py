@@ -120,7 +120,7 @@ def test_a_new_file_changes_the_logical_name_of_no_other(program: Program, tmp_p
 
 
 def test_names_that_differ_in_case_or_signs_alone_are_kept_apart(program: Program, tmp_path: Path) -> None:
-    files = {name: "# Databricks notebook source\n" for name in ("a b.py", "a-b.py", "a_b.py", "A-B.py", "a/b.py")}
+    files = dict.fromkeys(("a b.py", "a-b.py", "a_b.py", "A-B.py", "a/b.py"), "# Databricks notebook source\n")
 
     recorded = made(program, tmp_path / "notebooks", files)
 

@@ -9,7 +9,7 @@ from components import naming
 from components.pipelines import Pipelines, PipelinesArgs
 from components.settings_model import Agents
 from tests.components.conftest import ROOT, Program
-from tests.components.recording import Recording
+from tests.components.recording import Recording, Resource
 
 HOSTED = Agents(image="ubuntu-latest", pool=None)
 OWN = Agents(image=None, pool="Linux agents")
@@ -22,6 +22,10 @@ def made(program: Program, agents: Agents = HOSTED) -> Recording:
         pulumi.export("ids", [pipelines.build_id, pipelines.release_id])
 
     return program.part(make)
+
+
+def variables(pipeline: Resource) -> dict[str, str]:
+    return {each["name"]: each["value"] for each in pipeline.inputs["variables"]}
 
 
 def test_the_two_pipelines_read_their_yaml_from_the_default_branch(program: Program) -> None:
@@ -58,7 +62,7 @@ def test_the_triggers_are_those_of_the_yaml(program: Program) -> None:
 def test_nobody_sets_a_variable_at_queue_time(program: Program) -> None:
     for agents in (HOSTED, OWN):
         for pipeline in made(program, agents).all("BuildDefinition"):
-            assert [variable["allowOverride"] for variable in pipeline.inputs["variables"]] == [False]
+            assert {variable["allowOverride"] for variable in pipeline.inputs["variables"]} == {False}
 
 
 def test_with_a_hosted_image_the_queue_is_not_touched(program: Program) -> None:
@@ -67,9 +71,7 @@ def test_with_a_hosted_image_the_queue_is_not_touched(program: Program) -> None:
     assert recorded.kinds() == ["BuildDefinition", "BuildDefinition"]
     for pipeline in recorded.all("BuildDefinition"):
         assert pipeline.inputs["agentPoolName"] == "Azure Pipelines"
-        assert [(each["name"], each["value"]) for each in pipeline.inputs["variables"]] == [
-            ("agentImage", "ubuntu-latest")
-        ]
+        assert variables(pipeline) == {"agentPool": "Azure Pipelines", "agentImage": "ubuntu-latest"}
 
 
 def test_an_own_pool_is_opened_to_exactly_the_two_pipelines(program: Program) -> None:
@@ -81,9 +83,7 @@ def test_an_own_pool_is_opened_to_exactly_the_two_pipelines(program: Program) ->
     ]
     for pipeline in recorded.all("BuildDefinition"):
         assert pipeline.inputs["agentPoolName"] == "Linux agents"
-        assert [(each["name"], each["value"]) for each in pipeline.inputs["variables"]] == [
-            ("agentPool", "Linux agents")
-        ]
+        assert variables(pipeline) == {"agentPool": "Linux agents"}
 
 
 def test_the_ids_are_whole_numbers(program: Program) -> None:

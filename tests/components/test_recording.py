@@ -8,7 +8,7 @@ import pytest
 
 from components.sdk import azuredevops, databricks
 from tests.components.conftest import TOKEN, Program
-from tests.components.recording import Refused
+from tests.components.recording import RefusedError
 
 Options = pulumi.ResourceOptions
 
@@ -55,12 +55,9 @@ def with_missing_nested_input(opts: Options) -> None:
 
 
 def with_text_for_a_number(opts: Options) -> None:
+    size: Any = "10"
     azuredevops.RepositoryPolicyMaxFileSize(
-        "x",
-        project_id="p",
-        repository_ids=["r"],
-        max_file_size="10",  # type: ignore[arg-type] # the mistake is the point
-        opts=Options(parent=Area("area", opts)),
+        "x", project_id="p", repository_ids=["r"], max_file_size=size, opts=Options(parent=Area("area", opts))
     )
 
 
@@ -117,7 +114,7 @@ def two_hooks_of_a_name(opts: Options) -> None:
     ids=lambda value: value.__name__ if callable(value) else "",
 )
 def test_the_monitor_refuses(program: Program, mistake: Callable[[Options], None], words: str) -> None:
-    with pytest.raises(Refused, match=words):
+    with pytest.raises(RefusedError, match=words):
         program.part(mistake)
 
 
@@ -128,7 +125,7 @@ def test_a_refusal_counts_even_where_the_program_swallows_it(program: Program) -
         except Exception:  # noqa: BLE001 - a program that catches too much is what is tested
             pulumi.log.info("went on")
 
-    with pytest.raises(Refused, match="default provider"):
+    with pytest.raises(RefusedError, match="default provider"):
         program.part(swallow)
 
 
