@@ -363,7 +363,18 @@ def test_permissions_on_a_repository_take_effect(organization: Organization, pro
         http.post(f"/_apis/AccessControlEntries/{GIT_NAMESPACE}", json=body).raise_for_status()
     with pytest.raises(AzureDevOpsServiceError, match="TF401019"):
         reader.get_repository(repository.id)
-    security.remove_access_control_entries(GIT_NAMESPACE, token=token, descriptors=avery.descriptor)
+    # On the same token the denial of a group wins over what is allowed to its member.
+    groups = {each.provider_display_name: each for each in identities.list_groups(scope_ids=project.id)}
+    contributors = groups[f"[{project.name}]\\Contributors"]
+    with organization.http() as http:
+        denied = {"descriptor": contributors.descriptor, "allow": 0, "deny": bits["GenericRead"]}
+        allowed = {"descriptor": avery.descriptor, "allow": bits["GenericRead"], "deny": 0}
+        both = {"token": token, "merge": False, "accessControlEntries": [denied, allowed]}
+        http.post(f"/_apis/AccessControlEntries/{GIT_NAMESPACE}", json=both).raise_for_status()
+    with pytest.raises(AzureDevOpsServiceError, match="TF401019"):
+        reader.get_repository(repository.id)
+    both_names = f"{avery.descriptor},{contributors.descriptor}"
+    security.remove_access_control_entries(GIT_NAMESPACE, token=token, descriptors=both_names)
     assert reader.get_repository(repository.id).id == repository.id
     with organization.http(NOBODY) as http:
         refused = http.post(f"/_apis/AccessControlEntries/{GIT_NAMESPACE}", json=body)
