@@ -109,8 +109,7 @@ def test_the_arguments_are_a_frozen_keyword_only_dataclass_beside_the_class(comp
     args: Any = getattr(MODULES[component.__module__.rpartition(".")[2]], f"{component.__name__}Args")
 
     assert dataclasses.is_dataclass(args)
-    parameters: Any = args.__dataclass_params__  # not in the published types
-    assert parameters.frozen
+    assert vars(args)["__dataclass_params__"].frozen
     assert all(field.kw_only for field in dataclasses.fields(args))
     signature = inspect.signature(component)
     assert list(signature.parameters) == ["name", "args", "opts"]
