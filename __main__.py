@@ -5,6 +5,7 @@ import pulumi
 from components import naming, settings
 from components.control_plane import own_control_plane, read_control_plane
 from components.deployment_gate import DeploymentGate, DeploymentGateArgs
+from components.folder_permissions import FolderPermissions, FolderPermissionsArgs
 from components.jobs import Jobs, JobsArgs
 from components.notebooks import Notebooks, NotebooksArgs
 from components.passing_faults import repeat_after_passing_faults
@@ -16,58 +17,43 @@ for warning in config.warnings:
     pulumi.log.warn(warning)
 repeat_after_passing_faults(config.services.organization_url, config.services.azure_devops_attempts)
 options = connect(config.services)
+workspace = config.workspace
+
 if config.control_plane:
     control_plane = own_control_plane(config, config.control_plane, options)
 else:
     control_plane = read_control_plane(config)
+gate_args = DeploymentGateArgs(
+    project_id=control_plane.project_id,
+    environment=config.environment,
+    default_branch=control_plane.default_branch,
+    release_pipeline_id=control_plane.release_pipeline_id,
+    gate=config.gate,
+    organization_url=config.services.organization_url,
+    protect=workspace.protect,
+)
+gate = DeploymentGate("gate", gate_args, options)
+folder = WorkspaceFolder("folder", WorkspaceFolderArgs(folder=workspace.folder, protect=workspace.protect), options)
+notebooks_args = NotebooksArgs(directory=folder.directory, folder=workspace.folder, notebooks=config.notebooks)
+notebooks = Notebooks("notebooks", notebooks_args, options)
+jobs_args = JobsArgs(
+    environment=config.environment, folder=workspace.folder, jobs=config.jobs, digest=notebooks.digest, after=notebooks
+)
+jobs = Jobs("jobs", jobs_args, options)
+everything = [*control_plane.owned, gate, notebooks, jobs]
+permissions_args = FolderPermissionsArgs(
+    path=folder.path, access=workspace.access, protect=workspace.protect, after=everything
+)
+FolderPermissions("permissions", permissions_args, options)
 
-gate = DeploymentGate(
-    "gate",
-    DeploymentGateArgs(
-        project_id=control_plane.project_id,
-        environment=config.environment,
-        default_branch=control_plane.default_branch,
-        release_pipeline_id=control_plane.release_pipeline_id,
-        gate=config.gate,
-        organization_url=config.services.organization_url,
-        protect=config.workspace.protect,
-    ),
-    options,
-)
-folder = WorkspaceFolder(
-    "folder",
-    WorkspaceFolderArgs(
-        folder=config.workspace.folder, access=config.workspace.access, protect=config.workspace.protect
-    ),
-    options,
-)
-notebooks = Notebooks(
-    "notebooks",
-    NotebooksArgs(
-        directory=folder.directory,
-        folder=config.workspace.folder,
-        source=config.notebooks.folder,
-        release=config.notebooks.release,
-    ),
-    options,
-)
-Jobs(
-    "jobs",
-    JobsArgs(
-        environment=config.environment,
-        folder=config.workspace.folder,
-        jobs=config.jobs,
-        digest=notebooks.digest,
-        after=notebooks,
-    ),
-    options,
-)
-
-for name, value in control_plane.exports.items():
+exports = {
+    **control_plane.exports,
+    "environment_id": gate.environment_id,
+    "environment_url": gate.url,
+    "folder": folder.path,
+    "folder_url": naming.folder_url(config.services.workspace_host, workspace.folder),
+    "notebooks": notebooks.count,
+    "release_digest": notebooks.digest,
+}
+for name, value in exports.items():
     pulumi.export(name, value)
-pulumi.export("environment_id", gate.environment_id)
-pulumi.export("environment_url", gate.url)
-pulumi.export("folder", folder.path)
-pulumi.export("folder_url", naming.folder_url(config.services.workspace_host, config.workspace.folder))
-pulumi.export("notebooks", notebooks.count)
-pulumi.export("release_digest", notebooks.digest)

@@ -15,7 +15,7 @@ from components.settings_model import ControlPlane as ControlPlaneSettings
 from components.settings_model import Settings
 from components.source_control import SourceControl, SourceControlArgs
 
-NEEDED = ("project_id", "default_branch", "release_pipeline_id", "folder")
+NEEDED = ("project_id", "default_branch", "release_pipeline_id", "folder", "folder_url")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +27,14 @@ class ControlPlane:
         default_branch: the short name of the branch to deploy from.
         release_pipeline_id: the one pipeline that deploys.
         exports: what the owning stack exports of it: for people, and for the other stacks.
+        owned: the components, in the stack that owns them.
     """
 
     project_id: pulumi.Input[str]
     default_branch: str
     release_pipeline_id: pulumi.Input[int]
     exports: Mapping[str, Any] = field(default_factory=dict)
+    owned: tuple[pulumi.Resource, ...] = ()
 
 
 def own_control_plane(settings: Settings, owned: ControlPlaneSettings, opts: pulumi.ResourceOptions) -> ControlPlane:
@@ -61,7 +63,7 @@ def own_control_plane(settings: Settings, owned: ControlPlaneSettings, opts: pul
         ),
         opts,
     )
-    BranchPolicies(
+    policies = BranchPolicies(
         "review",
         BranchPoliciesArgs(
             project_id=source.project_id,
@@ -88,6 +90,7 @@ def own_control_plane(settings: Settings, owned: ControlPlaneSettings, opts: pul
             "release_pipeline_id": pipelines.release_id,
             "release_pipeline_url": _pipeline_url(url, source.project_id, pipelines.release_id),
         },
+        owned=(source, pipelines, policies),
     )
 
 
@@ -106,21 +109,35 @@ def read_control_plane(settings: Settings) -> ControlPlane:
     Source: https://www.pulumi.com/docs/iac/concepts/stacks/#stackreferences
     """
     owner = settings.control_plane_stack
-    # The same lookup as a `pulumi.StackReference`. That one is a resource: where the stack is missing it ends the
-    # update by itself, before the program can say what to do.
     name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{owner}"
     try:
+        # What a StackReference asks, too. But that one is a resource: where the stack is missing it ends the update by
+        # itself, before the program can say what to do.
         exported = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": name}).value["outputs"] or {}
     except Exception as error:  # noqa: BLE001 - the engine reports a missing stack with a bare Exception
         raise pulumi.RunError(_not_deployed(owner, " ".join(str(error).split()))) from None
     missing = [name for name in NEEDED if name not in exported]
     if missing:
         raise pulumi.RunError(_not_deployed(owner, f"it exports no {', '.join(missing)}"))
+    _refuse_overlap(owner, exported, settings)
+    reference = pulumi.StackReference("control-plane", stack_name=name)
     return ControlPlane(
-        project_id=str(exported["project_id"]),
+        project_id=reference.require_output("project_id"),
         default_branch=str(exported["default_branch"]),
-        release_pipeline_id=int(exported["release_pipeline_id"]),
+        release_pipeline_id=reference.require_output("release_pipeline_id").apply(int),
     )
+
+
+def _refuse_overlap(owner: str | None, exported: Mapping[str, Any], settings: Settings) -> None:
+    """The settings compare the stack files; what the other stack has deployed counts as well."""
+    theirs, ours = str(exported["folder"]), settings.workspace.folder
+    same_workspace = str(exported["folder_url"]).startswith(f"{settings.services.workspace_host}/")
+    if same_workspace and naming.folders_overlap(theirs, ours):
+        raise pulumi.RunError(
+            f"databricks-cicd:workspace.folder is {ours!r}, and stack {owner!r} deploys to {theirs!r} in the same "
+            "workspace. Neither folder may be the other or inside it: set another one "
+            "(`pulumi config set --path databricks-cicd:workspace.folder /FOLDER`). Nothing was changed."
+        )
 
 
 def _not_deployed(owner: str | None, why: str) -> str:

@@ -22,7 +22,8 @@ class DeploymentGateArgs:
         release_pipeline_id: the one pipeline that may deploy to the environment.
         gate: what the settings ask for.
         organization_url: for the address of the environment's page.
-        protect: refuse to delete the environment and its checks.
+        protect: refuse to delete the environment, and with it the history of its deployments; its checks follow the
+            settings all the same.
     """
 
     project_id: pulumi.Input[str]
@@ -53,13 +54,13 @@ class DeploymentGate(pulumi.ComponentResource):
     def __init__(self, name: str, args: DeploymentGateArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("databricks-cicd:azuredevops:DeploymentGate", name, None, opts)
         self._name, self._args = name, args
-        self._child = pulumi.ResourceOptions(parent=self, protect=args.protect)
+        self._child = pulumi.ResourceOptions(parent=self)
         environment = azuredevops.Environment(
             f"{name}-environment",
             project_id=args.project_id,
             name=naming.environment(args.environment),
             description=f"The {args.environment} folder in Databricks. Managed by Pulumi.",
-            opts=self._child,
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
         )
         self._environment_id: pulumi.Output[str] = environment.id
         self.environment_id = environment.id.apply(int)

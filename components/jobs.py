@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pulumi
 
 from components import naming
+from components.folder_permissions import access_controls
 from components.sdk import databricks
 from components.settings_model import Job
-from components.workspace_folder import access_controls
 
 SECONDS_PER_MINUTE = 60
 

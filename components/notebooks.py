@@ -5,9 +5,9 @@ from pathlib import PurePosixPath
 
 import pulumi
 
-from components import naming
+from components import naming, settings_model
 from components.sdk import databricks
-from release_files import Release, ReleaseFile
+from release_files import ReleaseFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,14 +17,13 @@ class NotebooksArgs:
     Args:
         directory: the workspace folder that they go to.
         folder: its path.
-        source: the local folder, relative to the project's root, so that the state is the same on every machine.
-        release: what is in it.
+        notebooks: the local folder, relative to the project's root, so that the state is the same on every machine,
+            and what is in it.
     """
 
     directory: databricks.Directory
     folder: str
-    source: str
-    release: Release
+    notebooks: settings_model.Notebooks
 
 
 class Notebooks(pulumi.ComponentResource):
@@ -47,15 +46,15 @@ class Notebooks(pulumi.ComponentResource):
         super().__init__("databricks-cicd:databricks:Notebooks", name, None, opts)
         self._args = args
         self._directories = {PurePosixPath("."): args.directory}
-        for file in args.release.files:
+        for file in args.notebooks.release.files:
             self._deploy(file)
-        self.count = sum(file.kind == "notebook" for file in args.release.files)
-        self.digest = args.release.digest
+        self.count = sum(file.kind == "notebook" for file in args.notebooks.release.files)
+        self.digest = args.notebooks.release.digest
         self.register_outputs({"count": self.count, "digest": self.digest})
 
     def _deploy(self, file: ReleaseFile) -> None:
         path = naming.workspace_path(self._args.folder, file.workspace_path)
-        source = f"{self._args.source}/{file.source}"
+        source = f"{self._args.notebooks.folder}/{file.source}"
         # Without the dependency a destroy would delete the folder first and fail: it isn't empty.
         inside = self._directory(PurePosixPath(file.workspace_path).parent)
         options = pulumi.ResourceOptions(parent=self, depends_on=[inside])

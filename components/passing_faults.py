@@ -58,7 +58,7 @@ def repeat_after_passing_faults(organization_url: str, attempts: int) -> None:
     repeater = _Repeater(AzureDevOps(organization_url), Unfinished(organization_url), attempts)
     on_error = pulumi.ErrorHook("repeat-after-passing-fault", repeater.after_failure)
     look = pulumi.ResourceHook("look-before-create", repeater.before_create)
-    done = pulumi.ResourceHook("forget-after-create", repeater.after_create)
+    done = pulumi.ResourceHook("note-after-create", repeater.after_create)
 
     def bind(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
         if not args.type_.startswith("azuredevops:"):
@@ -96,7 +96,7 @@ class _Repeater:
         self._unfinished.begin(args.urn, there)
 
     async def after_create(self, args: pulumi.ResourceHookArgs) -> None:
-        self._unfinished.end(args.urn)
+        self._unfinished.created(args.urn, args.id)
 
     async def after_failure(self, args: pulumi.ErrorHookArgs) -> bool:
         newest, failures = args.errors[0], len(args.errors)
@@ -129,10 +129,7 @@ class _Repeater:
         return True
 
     def _clear_up(self, urn: str, kind: Kind, inputs: dict[str, object]) -> None:
-        """Removes what an unfinished create of this resource has left."""
-        before = self._unfinished.before(urn)
-        if before is None:
-            return
-        for found in sorted(kind.find(self._service, inputs) - before):
+        """Removes what an earlier create of this resource, which the state doesn't know, has left."""
+        for found in sorted(self._unfinished.leftovers(urn, kind.find(self._service, inputs))):
             pulumi.log.warn(f"removing {kind.words(inputs)} ({found}), which an interrupted create has left")
             kind.remove(self._service, inputs, found)

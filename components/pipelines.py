@@ -8,7 +8,6 @@ from components import naming
 from components.sdk import azuredevops
 from components.settings_model import Agents
 
-
 HOSTED_POOL = "Azure Pipelines"
 
 

@@ -1,10 +1,11 @@
-"""Notes of creates that have begun and not ended. They outlive the process, so that the next one can clear up."""
+"""Notes of creates, begun and ended. They outlive the process, so that the next one can clear up after it."""
 
 import hashlib
 import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 # What was noted longer ago says nothing about what somebody may have made by hand since.
 VALID_SECONDS = 24 * 60 * 60
@@ -25,26 +26,53 @@ class Unfinished:
 
     def begin(self, urn: str, there: set[str]) -> None:
         """Notes that a create begins, and the ids of what was there before and looked like it."""
-        self._home.mkdir(parents=True, exist_ok=True)
         note = {"urn": urn, "organization": self._organization_url, "began": time.time(), "before": sorted(there)}
-        path = self._path(urn)
-        draft = path.with_suffix(".draft")
-        draft.write_text(json.dumps(note), encoding="utf-8")
-        draft.replace(path)
+        self._write(urn, note)
 
-    def before(self, urn: str) -> set[str] | None:
-        """What was there before the unfinished create of this resource; None where there is no such note."""
-        try:
-            note = json.loads(self._path(urn).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
+    def created(self, urn: str, made: str) -> None:
+        """Notes that the create has ended, and what it made.
+
+        The note stays: a process that dies now may have told the service and not yet the state.
+        """
+        note = self._read(urn)
+        if note is not None:
+            self._write(urn, {**note, "created": made})
+
+    def leftovers(self, urn: str, found: set[str]) -> set[str]:
+        """What of the found things a create of this resource has left, given that the state doesn't know the resource.
+
+        Of a create that had ended that is what it made, and nothing else. Of one that was cut off it is what has come
+        since it began; what began more than a day ago is left alone.
+
+        Args:
+            urn: the resource.
+            found: the ids of all that looks like it.
+        """
+        note = self._read(urn)
+        if note is None:
+            return set()
+        if "created" in note:
+            return found & {note["created"]}
         if time.time() - note["began"] > VALID_SECONDS:
-            return None
-        return set(note["before"])
+            return set()
+        return found - set(note["before"])
 
     def end(self, urn: str) -> None:
         """Forgets the note."""
         self._path(urn).unlink(missing_ok=True)
+
+    def _read(self, urn: str) -> dict[str, Any] | None:
+        try:
+            return dict(json.loads(self._path(urn).read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+
+    def _write(self, urn: str, note: dict[str, Any]) -> None:
+        self._home.mkdir(parents=True, exist_ok=True)
+        path = self._path(urn)
+        draft = path.with_suffix(".draft")
+        draft.write_text(json.dumps(note), encoding="utf-8")
+        draft.replace(path)
 
     def _path(self, urn: str) -> Path:
         return self._home / (hashlib.sha256(f"{self._organization_url}\0{urn}".encode()).hexdigest() + ".json")

@@ -144,6 +144,7 @@ class Controlled:
             if fault.action == "reset-after":
                 await self._app(scope, receive, _swallow)
             _reset_connection(send)
+            await asyncio.sleep(0.01)  # until the server knows: it reports an application that gives no answer
 
     async def _control(self, request: Request) -> Response:
         what = (request.method, request.url.path.removeprefix("/_rehearsal/"))

@@ -36,6 +36,7 @@ TYPE_TOKENS = {
     "databricks-cicd:azuredevops:DeploymentGate",
     "databricks-cicd:azuredevops:Pipelines",
     "databricks-cicd:azuredevops:SourceControl",
+    "databricks-cicd:databricks:FolderPermissions",
     "databricks-cicd:databricks:Jobs",
     "databricks-cicd:databricks:Notebooks",
     "databricks-cicd:databricks:WorkspaceFolder",

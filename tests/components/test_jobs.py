@@ -27,7 +27,7 @@ JOB = Job(
 
 def made(program: Program, jobs: dict[str, Job]) -> Recording:
     def make(opts: pulumi.ResourceOptions) -> None:
-        folder = WorkspaceFolder("folder", WorkspaceFolderArgs(folder="/bikes", access=(), protect=False), opts)
+        folder = WorkspaceFolder("folder", WorkspaceFolderArgs(folder="/bikes", protect=False), opts)
         args = JobsArgs(environment="test", folder="/bikes", jobs=jobs, digest="0123456789abcdef", after=folder)
         Jobs("jobs", args, opts)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pulumi
 import pytest
 
+from components import settings_model
 from components.notebooks import Notebooks, NotebooksArgs
 from components.workspace_folder import WorkspaceFolder, WorkspaceFolderArgs
 from release_files import scan
@@ -31,8 +32,9 @@ def made(program: Program, source: Path, files: dict[str, str] = FILES, *, prote
     release = scan(source)
 
     def make(opts: pulumi.ResourceOptions) -> None:
-        folder = WorkspaceFolder("folder", WorkspaceFolderArgs(folder="/bikes", access=(), protect=protect), opts)
-        args = NotebooksArgs(directory=folder.directory, folder="/bikes", source="notebooks", release=release)
+        folder = WorkspaceFolder("folder", WorkspaceFolderArgs(folder="/bikes", protect=protect), opts)
+        settings = settings_model.Notebooks(folder="notebooks", ignore=(), release=release)
+        args = NotebooksArgs(directory=folder.directory, folder="/bikes", notebooks=settings)
         notebooks = Notebooks("notebooks", args, opts)
         pulumi.export("count", notebooks.count)
         pulumi.export("digest", notebooks.digest)

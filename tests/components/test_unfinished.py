@@ -13,9 +13,9 @@ def test_a_note_outlives_the_process_and_is_forgotten_at_the_end(tmp_path: Path)
     Unfinished(URL, tmp_path).begin("urn:1", {"b", "a"})
 
     again = Unfinished(URL, tmp_path)
-    assert again.before("urn:1") == {"a", "b"}
+    assert again.leftovers("urn:1", {"a", "b", "c"}) == {"c"}
     again.end("urn:1")
-    assert again.before("urn:1") is None
+    assert again.leftovers("urn:1", {"a", "b", "c"}) == set()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -27,14 +27,30 @@ def test_that_nothing_was_there_is_not_the_same_as_no_note(tmp_path: Path) -> No
     notes = Unfinished(URL, tmp_path)
     notes.begin("urn:1", set())
 
-    assert notes.before("urn:1") == set()
-    assert notes.before("urn:2") is None
+    assert notes.leftovers("urn:1", {"a"}) == {"a"}
+    assert notes.leftovers("urn:2", {"a"}) == set()
+
+
+def test_of_an_ended_create_the_one_thing_that_it_made_is_left_and_nothing_else(tmp_path: Path) -> None:
+    """The process died after the create and before the state was written; somebody made another one by hand."""
+    notes = Unfinished(URL, tmp_path)
+    notes.begin("urn:1", {"before"})
+    notes.created("urn:1", "made")
+
+    assert Unfinished(URL, tmp_path).leftovers("urn:1", {"before", "made", "by hand"}) == {"made"}
+
+
+def test_an_end_without_a_beginning_is_not_noted(tmp_path: Path) -> None:
+    notes = Unfinished(URL, tmp_path)
+    notes.created("urn:1", "made")
+
+    assert notes.leftovers("urn:1", {"made"}) == set()
 
 
 def test_two_organisations_do_not_share_notes(tmp_path: Path) -> None:
     Unfinished(URL, tmp_path).begin("urn:1", set())
 
-    assert Unfinished("https://dev.azure.com/other", tmp_path).before("urn:1") is None
+    assert Unfinished("https://dev.azure.com/other", tmp_path).leftovers("urn:1", {"a"}) == set()
 
 
 @pytest.mark.parametrize(("age", "valid"), [(0, True), (VALID_SECONDS, True), (VALID_SECONDS + 1, False)])
@@ -45,7 +61,7 @@ def test_a_note_is_trusted_for_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyP
     notes.begin("urn:1", {"a"})
     monkeypatch.setattr("components.unfinished.time.time", lambda: now + age)
 
-    assert notes.before("urn:1") == ({"a"} if valid else None)
+    assert notes.leftovers("urn:1", {"a", "b"}) == ({"b"} if valid else set())
 
 
 def test_the_notes_are_in_the_home_of_pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

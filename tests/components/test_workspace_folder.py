@@ -1,8 +1,9 @@
-"""The component `WorkspaceFolder`: the folder and its authoritative permissions."""
+"""The components `WorkspaceFolder` and `FolderPermissions`: the folder and its authoritative permissions."""
 
 import pulumi
 import pytest
 
+from components.folder_permissions import FolderPermissions, FolderPermissionsArgs
 from components.settings_model import Access, Principal
 from components.workspace_folder import WorkspaceFolder, WorkspaceFolderArgs
 from tests.components.conftest import Program
@@ -17,7 +18,9 @@ ACCESS = (
 
 def made(program: Program, *, access: tuple[Access, ...] = ACCESS, protect: bool = False) -> Recording:
     def make(opts: pulumi.ResourceOptions) -> None:
-        folder = WorkspaceFolder("folder", WorkspaceFolderArgs(folder="/bikes", access=access, protect=protect), opts)
+        folder = WorkspaceFolder("folder", WorkspaceFolderArgs(folder="/bikes", protect=protect), opts)
+        args = FolderPermissionsArgs(path=folder.path, access=access, protect=protect, after=[folder])
+        FolderPermissions("permissions", args, opts)
         pulumi.export("path", folder.path)
 
     return program.part(make)

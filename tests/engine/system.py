@@ -64,10 +64,10 @@ class StandIn:
     def stop(self) -> None:
         self._background.__exit__()
 
-    def control(self, method: str, what: str, **body: Any) -> Any:
+    def control(self, verb: str, what: str, **body: Any) -> Any:
         """One call of the control endpoints."""
         headers = {"Authorization": f"Bearer {self._control_token}"}
-        response = httpx.request(method, f"{self.url}/_rehearsal/{what}", headers=headers, json=body or None)
+        response = httpx.request(verb, f"{self.url}/_rehearsal/{what}", headers=headers, json=body or None)
         response.raise_for_status()
         return response.json()
 
@@ -115,7 +115,7 @@ class Project:
         self.git("commit", "--quiet", "--message", message)
         return self.git("rev-parse", "HEAD")
 
-    def settings(self, stack: str, change: Callable[[dict[str, Any]], None]) -> None:
+    def settings(self, stack: str, change: Callable[[dict[str, Any]], object]) -> None:
         """Changes the configuration in a stack file; keys without the namespace."""
         path = self.path / f"Pulumi.{stack}.yaml"
         document = yaml.safe_load(path.read_text())
@@ -206,15 +206,18 @@ class System:
     def organization_url(self) -> str:
         return f"{self.azure.url}/rehearsal"
 
+    def start(self) -> None:
+        """Starts both services on what they have kept."""
+        self.azure.start()
+        self.workspace.start()
+
     def close(self) -> None:
         self.azure.stop()
         self.workspace.stop()
 
     def restart(self) -> None:
-        """Stops both services and starts them on what they have kept."""
         self.close()
-        self.azure.start()
-        self.workspace.start()
+        self.start()
 
     def azure_clients(self, user: str = "administrator") -> Any:
         """Microsoft's clients, signed in as this user."""

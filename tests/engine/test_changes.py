@@ -72,6 +72,8 @@ def test_a_changed_notebook_changes_exactly_its_own_resource(changed: System, ch
     after = workspace(changed)
     for operation, what in expected:
         path = f"{FOLDER}/{what}"
+        if what == "moved":  # a folder; the client lists files and notebooks
+            continue
         assert (path in after) == (operation != "delete")
         assert (path in before) == (operation != "create")
     untouched = set(before) - {f"{FOLDER}/{what}" for _, what in expected}
@@ -111,7 +113,7 @@ SETTINGS: dict[str, tuple[str, Callable[[dict[str, Any]], object], list[tuple[st
         lambda settings: settings["workspace"]["access"].append(
             {"user": "devin@rehearsal.example", "level": "CAN_READ"}
         ),
-        [("update", "folder-permissions")],
+        [("update", "permissions-access")],
     ),
     "two reviewers": (
         "test",

@@ -71,12 +71,12 @@ def test_an_existing_project_and_repository_are_adopted_and_outlive_the_system(s
     )
     wait_until(lambda: any(each.name == "Bikes" and each.state == "wellFormed" for each in core.get_projects()))
     project = core.get_project("Bikes")
-    repository = git.create_repository({"name": "bikes", "project": {"id": project.id}}, project=project.id)
+    repository = git.create_repository({"name": "bike-notebooks", "project": {"id": project.id}}, project=project.id)
 
     def adopt(settings: dict[str, Any]) -> None:
         settings["controlPlane"] = {
             "project": {"name": "Bikes", "adopt": True},
-            "repository": {"name": "bikes", "adopt": True},
+            "repository": {"name": "bike-notebooks", "adopt": True},
         }
 
     system.project.settings("test", adopt)
@@ -89,7 +89,7 @@ def test_an_existing_project_and_repository_are_adopted_and_outlive_the_system(s
     outcome = system.project.destroy("test")
     assert outcome, outcome.text
     assert core.get_project("Bikes").id == project.id
-    assert git.get_repository("bikes", project=project.id).id == repository.id
+    assert git.get_repository("bike-notebooks", project=project.id).id == repository.id
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:

@@ -1,0 +1,33 @@
+"""A seeded handful of the fault series; `make faults` runs all of it."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from rehearsal.toolchain import Toolchain
+from tests.engine.faults import Bench, Trial, handful, trials
+from tests.engine.system import System
+
+pytestmark = pytest.mark.engine
+
+SEED = int(os.environ.get("FAULTS_SEED", "1"))
+
+
+@pytest.fixture(scope="module")
+def bench(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    system = System(tmp_path_factory.mktemp("system"), toolchain)
+    yield Bench(system)
+    system.close()
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_an_up_gets_over_a_fault_or_fails_clearly_and_the_next_converges(bench: Bench, number: int) -> None:
+    result = bench.run(handful(trials(bench), SEED, 4)[number])
+    assert result.good, f"{result.trial}: {result.verdict}\n{result.detail}"
+
+
+def test_a_create_that_was_done_before_the_connection_broke_is_not_doubled(bench: Bench) -> None:
+    done = Trial("test", "azure", "POST", "/rehearsal/{}/_apis/policy/configurations", "reset after")
+    result = bench.run(done)
+    assert result.verdict == "through", f"{result.verdict}\n{result.detail}"
