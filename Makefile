@@ -65,7 +65,7 @@ format: venv ## write the code in the style that `check` wants
 test: check toolchain ## check, then all tests but the slow ones
 	@$(PY) -m pytest -m 'not slow' $(PYTEST)
 
-test-fresh: venv ## `make rehearsal` in a clone on a machine without pulumi, Go, caches: half an hour
+test-fresh: venv ## `make rehearsal` in a clone on a machine without pulumi, Go, caches: ten minutes or more
 	@PYTHON="$$($(PY) -c 'import sys; print(sys._base_executable)')" tests/fresh_machine.sh
 
 faults: venv toolchain ## a fault at every request of both `up`s, one at a time: hours
