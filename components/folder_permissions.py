@@ -35,6 +35,8 @@ class FolderPermissions(pulumi.ComponentResource):
 
     Workspace administrators keep all rights, and the identity that deploys keeps its own; Databricks sees to both.
 
+    Deliberately not managed: permissions of single notebooks, and of the folders above.
+
     Sources: https://docs.databricks.com/security/auth/access-control/#folder-acls,
     https://www.pulumi.com/registry/packages/databricks/api-docs/permissions/
     """

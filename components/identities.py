@@ -69,15 +69,26 @@ def _search(name: str, search_filter: str, parent: pulumi.Resource) -> _Found | 
     options = pulumi.InvokeOptions(parent=parent)
     try:
         identity = azuredevops.get_identity_users(name=name, search_filter=search_filter, opts=options)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - an invoke fails with a bare Exception that carries the provider's words
         if "Could not find user" in str(error):
             return None
-        raise
-    user = azuredevops.get_user(descriptor=identity.subject_descriptor, opts=options)
+        raise _not_answered(name, error) from None
+    try:
+        user = azuredevops.get_user(descriptor=identity.subject_descriptor, opts=options)
+    except Exception as error:  # noqa: BLE001 - as above
+        raise _not_answered(name, error) from None
     return _Found(
         id=identity.id,
         descriptor=identity.subject_descriptor,
         principal_name=user.principal_name,
         mail=user.mail_address,
         display_name=user.display_name,
+    )
+
+
+def _not_answered(name: str, error: Exception) -> pulumi.RunError:
+    words = " ".join(str(error).split())
+    return pulumi.RunError(
+        f"Azure DevOps can't be asked who {name!r} is. The provider says: {words}\n"
+        "If that is a passing fault, run the same command again. Nothing was changed."
     )

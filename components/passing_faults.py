@@ -130,6 +130,8 @@ class _Repeater:
 
     def _clear_up(self, urn: str, kind: Kind, inputs: dict[str, object]) -> None:
         """Removes what an earlier create of this resource, which the state doesn't know, has left."""
+        if not self._unfinished.noted(urn):
+            return
         for found in sorted(self._unfinished.leftovers(urn, kind.find(self._service, inputs))):
             pulumi.log.warn(f"removing {kind.words(inputs)} ({found}), which an interrupted create has left")
             kind.remove(self._service, inputs, found)

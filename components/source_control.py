@@ -67,8 +67,7 @@ class SourceControl(pulumi.ComponentResource):
     def _project(self) -> pulumi.Output[str]:
         wanted = self._args.project
         if wanted.adopt:
-            found = azuredevops.get_project(name=wanted.name, opts=pulumi.InvokeOptions(parent=self))
-            return pulumi.Output.from_input(found.id)
+            return pulumi.Output.from_input(self._existing_project(wanted.name))
         project = azuredevops.Project(
             f"{self._name}-project",
             name=wanted.name,
@@ -91,6 +90,16 @@ class SourceControl(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         return project.id
+
+    def _existing_project(self, name: str) -> str:
+        try:
+            return azuredevops.get_project(name=name, opts=pulumi.InvokeOptions(parent=self)).id
+        except Exception as error:  # noqa: BLE001 - an invoke fails with a bare Exception that carries the provider's words
+            raise pulumi.RunError(
+                f"databricks-cicd:controlPlane.project.adopt is true, and the project {name!r} can't be looked up. "
+                f"The provider says: {' '.join(str(error).split())}\n"
+                "Write the name of a project that exists, or leave `adopt` out to have one made. Nothing was changed."
+            ) from None
 
     def _repository(self) -> pulumi.Output[str]:
         wanted = self._args.repository

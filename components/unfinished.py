@@ -38,6 +38,10 @@ class Unfinished:
         if note is not None:
             self._write(urn, {**note, "created": made})
 
+    def noted(self, urn: str) -> bool:
+        """Whether there is a note of a create of this resource."""
+        return self._path(urn).exists()
+
     def leftovers(self, urn: str, found: set[str]) -> set[str]:
         """What of the found things a create of this resource has left, given that the state doesn't know the resource.
 

@@ -33,6 +33,7 @@ from tests.components import sdk_inputs
 from tests.components.services import Answers
 
 PROJECT, ORGANIZATION = "databricks-cicd", "organization"
+STACK_REFERENCE_TYPE = "pulumi:pulumi:StackReference"
 STACK_TYPE = "pulumi:pulumi:Stack"
 COMPONENT_PREFIX = "databricks-cicd:"
 PROVIDER_PREFIX = "pulumi:providers:"
@@ -183,7 +184,14 @@ class _Monitor(mocks.MockMonitor):
         return resource_pb2.ResourceInvokeResponse(**{"return": _struct(answer)})
 
     def ReadResource(self, request: resource_pb2.ReadResourceRequest) -> resource_pb2.ReadResourceResponse:  # noqa: N802
-        self._refuse(f"{request.type} {request.name} is read, not declared")
+        if request.type != STACK_REFERENCE_TYPE:
+            self._refuse(f"{request.type} {request.name} is read, not declared")
+        try:
+            answer = self._answers.invoke("readStackOutputs", _plain(request.properties))
+        except LookupError as error:
+            raise ProviderError(str(error.args[0])) from None
+        urn = self.make_urn(request.parent, request.type, request.name)
+        return resource_pb2.ReadResourceResponse(urn=urn, properties=_struct({**answer, "stack": answer["name"]}))
 
     def RegisterResource(  # noqa: N802 - the RPC's name
         self, request: resource_pb2.RegisterResourceRequest

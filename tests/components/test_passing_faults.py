@@ -100,9 +100,9 @@ class Rig:
         """A create is about to be sent."""
         asyncio.run(self._hooks["look-before-create"](self._resource(kind, inputs)))
 
-    def end(self, kind: str, inputs: dict[str, Any]) -> None:
+    def end(self, kind: str, inputs: dict[str, Any], made: str) -> None:
         """A create has ended well."""
-        asyncio.run(self._hooks["forget-after-create"](self._resource(kind, inputs)))
+        asyncio.run(self._hooks["note-after-create"](self._resource(kind, inputs, made)))
 
     def fail(self, kind: str, inputs: dict[str, Any], *errors: str, operation: str = "create") -> bool:
         """An operation has failed, with the newest error first; gives whether it is to be tried again."""
@@ -117,8 +117,8 @@ class Rig:
         )
         return bool(asyncio.run(self._hooks["repeat-after-passing-fault"](args)))
 
-    def _resource(self, kind: str, inputs: dict[str, Any]) -> pulumi.ResourceHookArgs:
-        return pulumi.ResourceHookArgs(urn=f"urn:{kind}", id="", name="it", type=kind, new_inputs=inputs)
+    def _resource(self, kind: str, inputs: dict[str, Any], made: str = "") -> pulumi.ResourceHookArgs:
+        return pulumi.ResourceHookArgs(urn=f"urn:{kind}", id=made, name="it", type=kind, new_inputs=inputs)
 
 
 @pytest.fixture
@@ -248,15 +248,16 @@ def test_a_killed_run_is_cleared_up_by_the_next(rig: Rig, warnings: list[str]) -
     assert len(warnings) == 1
 
 
-def test_after_a_create_that_ended_well_nothing_is_cleared_up(rig: Rig) -> None:
+def test_of_a_create_that_ended_well_what_it_made_is_removed_and_nothing_else(rig: Rig) -> None:
+    """The process died before the state was written: else the engine would not create the resource once more."""
     rig.begin(POLICY, NAMES)
-    rig.organization.lists[POLICIES] = [policy(1)]
-    rig.end(POLICY, NAMES)
+    rig.end(POLICY, NAMES, made="1")
+    rig.organization.lists[POLICIES] = [policy(1), policy(2)]
     rig.restart()
 
     rig.begin(POLICY, NAMES)
 
-    assert rig.organization.deleted() == []
+    assert rig.organization.deleted() == [f"{POLICIES}/1"]
 
 
 def test_a_note_older_than_a_day_is_not_trusted(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,7 +358,7 @@ def test_the_hooks_are_on_every_azure_devops_resource_and_on_no_other(program: P
     recorded = program.part(make)
 
     on_error = {"on_error": ("repeat-after-passing-fault",)}
-    around = {"before_create": ("look-before-create",), "after_create": ("forget-after-create",)}
+    around = {"before_create": ("look-before-create",), "after_create": ("note-after-create",)}
     assert recorded.named("environment").hooks == {**around, **on_error}
     assert recorded.named("permissions").hooks == on_error
     assert recorded.named("directory").hooks == {}

@@ -82,7 +82,7 @@ def test_production_protects_its_folder_its_permissions_and_its_environment_alon
 ) -> None:
     protected = {each.name for each in of_prod.resources if each.protect}
 
-    assert protected == {"gate-environment", "folder-directory", "folder-permissions"}
+    assert protected == {"gate-environment", "folder-directory", "permissions-access"}
     assert not any(each.protect for each in of_test.resources)
 
 

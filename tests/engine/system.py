@@ -51,7 +51,7 @@ class StandIn:
     def __init__(self, create_app: Callable[..., ASGIApp], state: Path, users: tuple[str, ...]) -> None:
         self.tokens = {user: f"canary-{user}-{secrets.token_hex(16)}" for user in users}
         self._control_token = secrets.token_hex(16)
-        self._create = lambda: create_app(state, control_token=self._control_token, credentials=self.tokens)
+        self._create: Callable[[], ASGIApp] = lambda: create_app(state, control_token=self._control_token, credentials=self.tokens)
         self._port = 0
         self.start()
 

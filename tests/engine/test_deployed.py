@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from databricks.sdk.service.iam import PermissionLevel
 from databricks.sdk.service.workspace import ExportFormat, ObjectType
 
 from release_files import scan
@@ -181,12 +182,12 @@ def test_production_is_read_only_for_developers_and_closed_to_everybody_else(dep
     directory = client.workspace.get_status("/bike-sharing-production")
     found = client.permissions.get("directories", str(directory.object_id))
     direct = {
-        each.group_name or each.user_name: [str(one.permission_level.value) for one in each.all_permissions]
-        for each in found.access_control_list
-        if not all(one.inherited for one in each.all_permissions)
+        each.group_name or each.user_name: [one.permission_level for one in each.all_permissions or []]
+        for each in found.access_control_list or []
+        if not all(one.inherited for one in each.all_permissions or [])
     }
-    assert direct["data-engineers"] == ["CAN_READ"]
-    assert direct["data-analysts"] == ["CAN_RUN"]
+    assert direct["data-engineers"] == [PermissionLevel.CAN_READ]
+    assert direct["data-analysts"] == [PermissionLevel.CAN_RUN]
     assert "users" not in direct
 
 
