@@ -8,8 +8,8 @@ PY := $(VENV)/bin/python
 # The interpreter that makes the virtual environment: the first of these that is new enough.
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$each" && break; done)
-# More options for pytest, for example PYTEST='-n 2' or PYTEST='-k first_push'.
-PYTEST ?=
+# Options for pytest, for example PYTEST='-k first_push'. An `up` is mostly waiting, so several files run at once.
+PYTEST ?= -n 3 --dist loadfile
 UV_VERSION := 0.13.9
 # More options for uv, for example LOCK=--upgrade for the newest versions.
 LOCK ?=

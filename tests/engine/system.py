@@ -1,6 +1,7 @@
 """The whole system for a test: both stand-ins on loopback, a copy of the project, and the real engine."""
 
 import base64
+import functools
 import json
 import os
 import secrets
@@ -51,7 +52,9 @@ class StandIn:
     def __init__(self, create_app: Callable[..., ASGIApp], state: Path, users: tuple[str, ...]) -> None:
         self.tokens = {user: f"canary-{user}-{secrets.token_hex(16)}" for user in users}
         self._control_token = secrets.token_hex(16)
-        self._create: Callable[[], ASGIApp] = lambda: create_app(state, control_token=self._control_token, credentials=self.tokens)
+        self._create: Callable[[], ASGIApp] = functools.partial(
+            create_app, state, control_token=self._control_token, credentials=self.tokens
+        )
         self._port = 0
         self.start()
 
@@ -153,7 +156,7 @@ class Project:
         return self.pulumi("destroy", "--yes", "--skip-preview", "--stack", stack)
 
     def steps(self, stack: str) -> list[tuple[str, str]]:
-        """What an `up` would do: (operation, logical name), without what stays the same."""
+        """What an `up` would change: (operation, logical name)."""
         shown = self.pulumi("preview", "--json", "--stack", stack)
         assert shown, shown.text
         document = json.loads(shown.text[shown.text.index("{") :])
