@@ -1,0 +1,115 @@
+"""README and CONTRIBUTING say what is true: their targets, settings, links and exports exist, and none is missing."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from components.settings import parse
+from components.settings_reading import Section
+from tests.components.settings_samples import ENVIRONMENT, FULL, make_project
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+# A key in code that begins with the name of a part, such as `gate.approvers`; not the name of a file.
+PART = r"(?:services|controlPlane|gate|workspace|notebooks|jobs)"
+KEY = re.compile(rf"`(?:databricks-cicd:)?({PART}(?:\.[\w<>\[\]]+)+)[`:]")
+FILE = re.compile(r"\.(?:py|yaml|yml|md)$")
+
+
+def text_of(document: str) -> str:
+    return (ROOT / document).read_text(encoding="utf-8")
+
+
+def section_of(text: str, heading: str) -> str:
+    """The text below a heading, up to the next one of its level or above."""
+    level = heading.split(" ", maxsplit=1)[0]
+    _, _, rest = text.partition(f"\n{heading}\n")
+    return re.split(rf"^#{{1,{len(level)}}} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def table_of_settings() -> list[str]:
+    return re.findall(r"^\| `([^`]+)` \|", section_of(text_of("README.md"), "## Settings"), re.MULTILINE)
+
+
+@pytest.fixture
+def keys_of_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Every key that the program asks a stack's configuration for."""
+    asked: set[str] = set()
+    has = Section.has
+
+    def note(self: Section, name: str) -> bool:
+        path = re.sub(r"\[\d+\]", "[]", self.at(name))
+        asked.add(re.sub(r"^jobs\.\w+", "jobs.<key>", path))
+        return has(self, name)
+
+    monkeypatch.setattr(Section, "has", note)
+    parse(FULL, stack="test", environment=ENVIRONMENT, root=make_project(tmp_path))
+    assert asked, "the settings are read by another way than Section.has"
+    # A group is asked for, to say that it is not allowed there.
+    return asked - {"jobs.<key>.runAs.group"}
+
+
+def test_the_table_names_every_setting_of_the_program_and_no_other(keys_of_the_program: set[str]) -> None:
+    named = table_of_settings()
+    # Keys that only hold others need no line of their own.
+    parts = {key.rsplit(".", 1)[0].removesuffix("[]") for key in keys_of_the_program if "." in key}
+    assert sorted(keys_of_the_program - parts - set(named)) == [], "missing in the table"
+    assert sorted(set(named) - keys_of_the_program - parts) == [], "unknown to the program"
+    assert len(named) == len(set(named)), "named twice"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_settings_named_in_the_text_exist(document: str, keys_of_the_program: set[str]) -> None:
+    named = {key for key in KEY.findall(text_of(document)) if not FILE.search(key)}
+    assert sorted(named - keys_of_the_program) == []
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, "Pulumi.yaml", "Pulumi.test.yaml", "Pulumi.prod.yaml"])
+def test_make_targets_named_exist(document: str) -> None:
+    text = text_of(document)
+    in_code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL))
+    named = set(re.findall(r"\bmake (?:-s )?([a-z][a-z-]*)", in_code))
+    targets = set(re.findall(r"^([a-z][a-z-]*):", text_of("Makefile"), re.MULTILINE))
+    assert sorted(named - targets) == []
+
+
+def test_every_make_target_is_documented() -> None:
+    targets = set(re.findall(r"^([a-z][a-z-]*):.*## ", text_of("Makefile"), re.MULTILINE))
+    documents = "".join(map(text_of, DOCUMENTS))
+    assert sorted(each for each in targets if not re.search(rf"make (?:-s )?{each}(?![\w-])", documents)) == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_relative_links_lead_somewhere(document: str) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", text_of(document)):
+        if re.match(r"https?:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = path or document
+        assert (ROOT / target).exists(), link
+        if anchor:
+            assert anchor in anchors_of(text_of(target)), link
+
+
+def anchors_of(text: str) -> set[str]:
+    """The names that a Markdown viewer gives to the headings."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_paths_in_code_exist() -> None:
+    for document in DOCUMENTS:
+        for path in re.findall(r"`((?:components|rehearsal|tests|pipelines|notebooks)/[\w./-]*)`", text_of(document)):
+            assert (ROOT / path).exists(), f"{document}: {path}"
+
+
+def test_the_exports_named_are_those_of_the_program() -> None:
+    program = text_of("__main__.py") + text_of("components/control_plane.py")
+    exported = {name for block in re.findall(r"exports\s*=\s*\{(.*?)\}", program, re.DOTALL) for name in names(block)}
+    assert exported == set(re.findall(r"`(\w+)`", section_of(text_of("README.md"), "### Exports")))
+
+
+def names(block: str) -> list[str]:
+    """The keys of a dictionary's source."""
+    return re.findall(r'^\s*"(\w+)":', block, re.MULTILINE)
