@@ -16,7 +16,7 @@ class Identity:
 
 
 def find(name: str, project_id: pulumi.Input[str], parent: pulumi.Resource) -> Identity:
-    """The user (a name with an @) or the group of the project or the organisation with this name.
+    """The user (a name with an @) or the group of the project with this name.
 
     The service's search for a mail address takes parts of one, so what it finds is asked for its full name: nobody
     becomes an approver by having a name that contains another's.

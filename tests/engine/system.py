@@ -160,9 +160,8 @@ class Project:
         shown = self.pulumi("preview", "--json", "--stack", stack)
         assert shown, shown.text
         document = json.loads(shown.text[shown.text.index("{") :])
-        return sorted(
-            (step["op"], step["urn"].rsplit("::", 1)[1]) for step in document["steps"] if step["op"] != "same"
-        )
+        changes = [step for step in document["steps"] if step["op"] not in ("same", "read")]
+        return sorted((step["op"], step["urn"].rsplit("::", 1)[1]) for step in changes)
 
     def outputs(self, stack: str) -> dict[str, Any]:
         shown = self.pulumi("stack", "output", "--json", "--stack", stack)
