@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,18 @@ def table_of_settings() -> list[str]:
     return re.findall(r"^\| `([^`]+)` \|", section_of(text_of("README.md"), "## Settings"), re.MULTILINE)
 
 
+def rows() -> dict[str, tuple[str, str]]:
+    """Default and allowed values of each key, as the table has them."""
+    lines = re.findall(r"^\| `.+\|$", section_of(text_of("README.md"), "## Settings"), re.MULTILINE)
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {each[0].strip("`"): (each[2], each[3]) for each in cells}
+
+
+def documented(path: str) -> str:
+    """A key as the table writes it: without the numbers of list entries and the names of jobs."""
+    return re.sub(r"^jobs\.\w+", "jobs.<key>", re.sub(r"\[\d+\]", "[]", path))
+
+
 @pytest.fixture
 def keys_of_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Every key that the program asks a stack's configuration for."""
@@ -39,8 +52,7 @@ def keys_of_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> set[
     has = Section.has
 
     def note(self: Section, name: str) -> bool:
-        path = re.sub(r"\[\d+\]", "[]", self.at(name))
-        asked.add(re.sub(r"^jobs\.\w+", "jobs.<key>", path))
+        asked.add(documented(self.at(name)))
         return has(self, name)
 
     monkeypatch.setattr(Section, "has", note)
@@ -48,6 +60,34 @@ def keys_of_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> set[
     assert asked, "the settings are read by another way than Section.has"
     # A group is asked for, to say that it is not allowed there.
     return asked - {"jobs.<key>.runAs.group"}
+
+
+@pytest.mark.parametrize("reader", ["number", "flag", "choice"])
+def test_the_table_says_the_defaults_and_limits_of_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str
+) -> None:
+    asked: dict[str, dict[str, Any]] = {}
+    read = getattr(Section, reader)
+
+    def note(self: Section, name: str, *options: Any, **rules: Any) -> Any:
+        asked[documented(self.at(name))] = {**rules, "options": options}
+        return read(self, name, *options, **rules)
+
+    monkeypatch.setattr(Section, reader, note)
+    parse(FULL, stack="test", environment=ENVIRONMENT, root=make_project(tmp_path))
+    assert asked
+    # Depends on the environment, as the row says.
+    asked.pop("workspace.protect", None)
+    for key, rules in asked.items():
+        default, allowed = rows()[key]
+        if rules.get("default"):
+            assert str(rules["default"]).lower() in default, key
+        if "most" in rules and key != "jobs.<key>.warnAfterMinutes":
+            assert allowed.startswith(f"{rules['least']} to {rules['most']}"), key
+        if reader == "flag":
+            assert (default, allowed) == (f"`{str(rules['default']).lower()}`", "`true`, `false`"), key
+        for options in rules["options"]:
+            assert re.findall(r"`([^`]+)`", allowed) == list(options), key
 
 
 def test_the_table_names_every_setting_of_the_program_and_no_other(keys_of_the_program: set[str]) -> None:
