@@ -36,6 +36,26 @@ print("modules", sum(name.startswith("pulumi_databricks.") for name in sys.modul
     assert int(ours[-1].split()[1]) < 20 < int(plain[-1].split()[1])
 
 
+def test_the_functions_that_return_outputs_are_found_beside_the_others_and_neither_package_is_run() -> None:
+    code = """
+import sys
+from components.sdk import azuredevops
+print(azuredevops.get_git_repository_output.__module__, azuredevops.GitInitializationArgs.__module__)
+print(sum(name.startswith("pulumi_azuredevops.") for name in sys.modules) < 10)
+"""
+    assert python(code).split() == ["pulumi_azuredevops.get_git_repository", "pulumi_azuredevops._inputs", "True"]
+
+
+def test_the_search_for_garbage_goes_on_after_an_import_and_leaves_the_types_out() -> None:
+    code = """
+import gc
+from components.sdk import databricks
+databricks.Notebook
+print(gc.isenabled(), gc.get_freeze_count() > 50_000)
+"""
+    assert python(code) == "True True\n"
+
+
 def test_a_plain_import_after_ours_gives_the_same_classes() -> None:
     code = """
 from components.sdk import databricks
