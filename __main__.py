@@ -2,7 +2,7 @@
 
 import pulumi
 
-from components import naming, settings
+from components import naming, quiet, settings
 from components.control_plane import own_control_plane, read_control_plane
 from components.deployment_gate import DeploymentGate, DeploymentGateArgs
 from components.folder_permissions import FolderPermissions, FolderPermissionsArgs
@@ -12,6 +12,7 @@ from components.passing_faults import repeat_after_passing_faults
 from components.providers import connect
 from components.workspace_folder import WorkspaceFolder, WorkspaceFolderArgs
 
+quiet.drop_debug_messages()
 config = settings.load()
 for warning in config.warnings:
     pulumi.log.warn(warning)
