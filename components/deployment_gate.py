@@ -40,8 +40,8 @@ class DeploymentGate(pulumi.ComponentResource):
 
     The approvers are the members of a group of the project, since an approval takes no group of Entra
     (https://github.com/microsoft/terraform-provider-azuredevops/issues/864) and since the group shows in the project
-    who they are. The list of members is authoritative: who is added by hand is removed by the next `up`. Without
-    approvers there is no approval, which makes the delivery a continuous deployment.
+    who they are. The list of members is authoritative: who is added by hand is removed by the next `up --refresh`.
+    Without approvers there is no approval, which makes the delivery a continuous deployment.
 
     Deliberately not managed: who may administer the environment, and checks that somebody adds by hand.
 

@@ -27,7 +27,7 @@ class FolderPermissionsArgs:
 
 
 class FolderPermissions(pulumi.ComponentResource):
-    """The permissions, which are authoritative: what is granted by hand is taken away by the next `up`.
+    """The permissions, which are authoritative: what is granted by hand is taken away by the next `up --refresh`.
 
     They are given when everything else of the stack is there, so that nobody works in a folder that is half filled or
     whose gate isn't up. And since `destroy` begins with what came last, a protected stack refuses it before anything

@@ -58,7 +58,8 @@ class Pipelines(pulumi.ComponentResource):
     def _pipeline(self, pipeline: str, yaml: str) -> azuredevops.BuildDefinition:
         agents = self._args.agents
         pool = agents.pool or HOSTED_POOL
-        variables = {"agentPool": pool} | ({"agentImage": agents.image} if agents.image else {})
+        # Both are always there: the YAML names both, and would hand an unknown one on as it is written.
+        variables = {"agentPool": pool, "agentImage": agents.image or ""}
         return azuredevops.BuildDefinition(
             f"{self._name}-{pipeline}",
             project_id=self._args.project_id,

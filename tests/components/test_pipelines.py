@@ -83,7 +83,7 @@ def test_an_own_pool_is_opened_to_exactly_the_two_pipelines(program: Program) ->
     ]
     for pipeline in recorded.all("BuildDefinition"):
         assert pipeline.inputs["agentPoolName"] == "Linux agents"
-        assert variables(pipeline) == {"agentPool": "Linux agents"}
+        assert variables(pipeline) == {"agentPool": "Linux agents", "agentImage": ""}
 
 
 def test_the_ids_are_whole_numbers(program: Program) -> None:
