@@ -5,7 +5,6 @@ before the policies exist. The hook runs before the first policy is created; aft
 again, and where the branch exists it does nothing.
 """
 
-import base64
 import os
 import subprocess
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pulumi
 
 from components import naming
+from components.azure_devops_token import NoTokenError, authorization
 from components.hook_threads import in_thread
 
 SECONDS = 600
@@ -62,8 +62,8 @@ def push_if_missing(url: str, branch: str, checkout: Path) -> None:
             return
     except GitError as failed:
         raise RuntimeError(
-            f"the repository {url} can't be reached with git: {failed}. Git signs in with AZDO_PERSONAL_ACCESS_TOKEN "
-            "(it needs the scope Code: read & write) or, without one, with its own credential helper."
+            f"the repository {url} can't be reached with git: {failed}. Git signs in as the provider does (a token "
+            "in AZDO_PERSONAL_ACCESS_TOKEN needs the scope Code: read & write) or else with its own credential helper."
         ) from None
     try:
         commit = _git(["rev-parse", "--verify", "HEAD^{commit}"], checkout)
@@ -92,16 +92,16 @@ def _warn_of_uncommitted(checkout: Path) -> None:
 
 def _git_environment(url: str) -> dict[str, str]:
     """The credential as a header in the environment: arguments are visible to every process of the machine."""
-    token = os.environ.get("AZDO_PERSONAL_ACCESS_TOKEN")
     environment = {"GIT_TERMINAL_PROMPT": "0"}
-    if token:
-        basic = base64.b64encode(f":{token}".encode()).decode()
-        environment |= {
-            "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": f"http.{url}.extraHeader",
-            "GIT_CONFIG_VALUE_0": f"Authorization: Basic {basic}",
-        }
-    return environment
+    try:
+        header = authorization()
+    except NoTokenError:
+        return environment  # git's own credential helper may know one
+    return environment | {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"http.{url}.extraHeader",
+        "GIT_CONFIG_VALUE_0": f"Authorization: {header}",
+    }
 
 
 def _git(arguments: list[str], checkout: Path, environment: dict[str, str] | None = None) -> str:

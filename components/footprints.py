@@ -6,7 +6,6 @@ Permissions, memberships and settings are set, not added: repeating those is har
 Source: https://learn.microsoft.com/rest/api/azure/devops/
 """
 
-import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -17,6 +16,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from components.azure_devops_token import NoTokenError, authorization
+
 Inputs: TypeAlias = Mapping[str, Any]
 
 API_VERSION = "7.1-preview"
@@ -25,18 +26,13 @@ OPERATION_SECONDS = 120
 GRAPH_AREA = "bb1e7ec9-e901-4b68-999a-de7012b920f8"
 
 
-class NoTokenError(Exception):
-    """There is no token to look with; the message says what follows from it."""
-
-
 class AzureDevOps:
     """A few reads and deletes of the REST API. Reads are repeated when the service is busy or a connection breaks.
 
     Args:
         url: the organisation's URL.
 
-    The token is AZDO_PERSONAL_ACCESS_TOKEN. Without one (another way of signing in) every call raises
-    `NoTokenError`.
+    Every call signs in as the provider does, and raises `NoTokenError` where that gives no token.
     """
 
     def __init__(self, url: str) -> None:
@@ -62,28 +58,31 @@ class AzureDevOps:
         response.raise_for_status()
         return response.json() if response.content else None
 
-    def token(self) -> str:
-        """The token to look with.
+    def sign_in(self) -> str:
+        """The header to look with.
 
         Raises:
-            NoTokenError: there is none.
+            NoTokenError: there is no token.
         """
-        token = os.environ.get("AZDO_PERSONAL_ACCESS_TOKEN")
-        if not token:
+        try:
+            return authorization()
+        except NoTokenError as error:
             raise NoTokenError(
-                "whether the service had made it already can only be looked up with AZDO_PERSONAL_ACCESS_TOKEN; look "
-                "in Azure DevOps, delete what is there, and run `pulumi up` again"
-            )
-        return token
+                f"whether the service had made it already can't be looked up: {error}. Look in Azure DevOps, delete "
+                "what is there, and run `pulumi up` again"
+            ) from None
+
+    def _signed(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self.sign_in()
+        return request
 
     def _send(self, method: str, path: str, query: Mapping[str, str]) -> requests.Response:
-        token = self.token()
         url = path if path.startswith("http") else f"{self.url}/{path}"
         return self._session.request(
             method,
             url,
             params=query,
-            auth=("", token),
+            auth=self._signed,  # and not a header, in whose place requests would put what a .netrc file says
             headers={"Accept": f"application/json;api-version={API_VERSION}"},
             timeout=(CONNECT_SECONDS, READ_SECONDS),
             allow_redirects=False,

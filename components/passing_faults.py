@@ -14,7 +14,8 @@ import re
 
 import pulumi
 
-from components.footprints import KINDS, AzureDevOps, Kind, NoTokenError
+from components.azure_devops_token import NoTokenError
+from components.footprints import KINDS, AzureDevOps, Kind
 from components.hook_threads import in_thread
 from components.unfinished import Unfinished
 
@@ -118,7 +119,9 @@ class _Repeater:
             await asyncio.sleep(wait_seconds(len(args.errors)))
         try:
             if wait:
-                self._service.token()  # without one there is no note either, and a repeated create may be a second one
+                await in_thread(
+                    self._service.sign_in
+                )  # without one there is no note either, and a repeated create may be a second one
             await in_thread(self._clear_up, args.urn, kind, inputs)
         except NoTokenError as error:
             pulumi.log.warn(f"{args.name} is not tried again: {error}")

@@ -64,12 +64,12 @@ class Service:
         self._credentials = credentials
 
     def sign_in(self, authorization: str | None) -> Document:
-        """The identity behind an `Authorization` header with a PAT.
+        """The identity behind an `Authorization` header with a PAT, or with the same token as one of Entra.
 
         Raises:
             ServiceError: 401, when there is none, or the token is unknown or has run out.
         """
-        token = _basic_password(authorization)
+        token = _token(authorization)
         key = None
         for candidate, secret in self._credentials.items():
             if token is not None and hmac.compare_digest(secret.encode(), token.encode()):
@@ -86,8 +86,10 @@ class Service:
         return identity
 
 
-def _basic_password(authorization: str | None) -> str | None:
+def _token(authorization: str | None) -> str | None:
     scheme, _, encoded = (authorization or "").partition(" ")
+    if scheme.lower() == "bearer":
+        return encoded
     if scheme.lower() != "basic":
         return None
     try:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import azure.identity
 import pulumi
 import pytest
 import yaml
+from azure.identity import CredentialUnavailableError
 
 from components.sdk import azuredevops, databricks
 from tests.components.recording import Recording, record
@@ -89,3 +91,17 @@ def prepared(monkeypatch: pytest.MonkeyPatch, home: Path) -> Program:
 def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Program:
     """The program, to be run as often as a test likes."""
     return prepared(monkeypatch, tmp_path / "pulumi-home")
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test never uses the `az login` of the machine that it runs on."""
+
+    class SignedOut:
+        def __init__(self, **_: str) -> None:
+            pass
+
+        def get_token(self, *_: str) -> None:
+            raise CredentialUnavailableError("Please run 'az login' to set up an account")
+
+    monkeypatch.setattr(azure.identity, "AzureCliCredential", SignedOut)

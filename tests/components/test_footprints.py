@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import requests
 
-from components.footprints import GRAPH_AREA, KINDS, AzureDevOps, NoTokenError
+from components.azure_devops_token import NoTokenError
+from components.footprints import GRAPH_AREA, KINDS, AzureDevOps
 from tests.components.organization import Organization, served
 
 TASK_CHECK = "fe1de3ee-a436-41b4-bb20-f6eb4cb879a7"
