@@ -10,6 +10,8 @@ PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.1
 	"$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$each" && break; done)
 # Options for pytest, for example PYTEST='-k first_push'. An `up` is mostly waiting, so several files run at once.
 PYTEST ?= -n 3 --dist loadfile
+# More options for the benchmark, for example BENCH=--quick or BENCH='--sizes 500 --runs 5'.
+BENCH ?=
 UV_VERSION := 0.13.9
 # More options for uv, for example LOCK=--upgrade for the newest versions.
 LOCK ?=
@@ -71,8 +73,8 @@ test-fresh: venv ## `make rehearsal` in a clone on a machine without pulumi, Go,
 faults: venv toolchain ## a fault at every request of both `up`s, one at a time: hours
 	@$(PY) -m tests.engine.faults
 
-bench: venv toolchain ## what the engine costs with 10, 100, 500 notebooks
-	@$(PY) -m tests.engine.bench
+bench: venv toolchain ## what it costs with 10, 100, 500 notebooks: twenty minutes; BENCH=--quick for four
+	@$(PY) -m benchmarks $(BENCH)
 
 lock: venv ## pin what requirements*.in ask for, with hashes; LOCK=--upgrade renews all
 	@$(PY) -m venv build/lock && build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
