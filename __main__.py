@@ -14,8 +14,6 @@ from components.workspace_folder import WorkspaceFolder, WorkspaceFolderArgs
 
 quiet.drop_debug_messages()
 config = settings.load()
-for warning in config.warnings:
-    pulumi.log.warn(warning)
 repeat_after_passing_faults(config.services.organization_url, config.services.azure_devops_attempts)
 options = connect(config.services)
 workspace = config.workspace
@@ -40,8 +38,9 @@ notebooks = Notebooks("notebooks", notebooks_args, options)
 jobs_args = JobsArgs(
     environment=config.environment, folder=workspace.folder, jobs=config.jobs, digest=notebooks.digest, after=notebooks
 )
-jobs = Jobs("jobs", jobs_args, options)
-everything = [*control_plane.owned, gate, notebooks, jobs]
+everything = [*control_plane.owned, gate, notebooks]
+if config.jobs:
+    everything.append(Jobs("jobs", jobs_args, options))
 permissions_args = FolderPermissionsArgs(
     path=folder.path, access=workspace.access, protect=workspace.protect, after=everything
 )

@@ -66,13 +66,13 @@ SCALARS = ("environment", "controlPlaneStack")
 
 
 def load() -> Settings:
-    """The settings of the stack that runs.
+    """The settings of the stack that runs. Their warnings are shown.
 
     Raises:
         pulumi.RunError: the settings have mistakes; Pulumi shows the message without a traceback.
     """
     try:
-        return parse(
+        settings = parse(
             _configuration(),
             stack=pulumi.get_stack(),
             environment=os.environ,
@@ -80,6 +80,9 @@ def load() -> Settings:
         )
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
+    for warning in settings.warnings:
+        pulumi.log.warn(warning)
+    return settings
 
 
 def _configuration() -> dict[str, Any]:

@@ -178,7 +178,7 @@ class Job:
 class Settings:
     """Everything that a stack sets. Exactly one of `control_plane` and `control_plane_stack` is there.
 
-    `warnings` are sentences that the program shows and goes on.
+    `warnings` are sentences that are shown; the program goes on.
     """
 
     environment: Literal["test", "production"]

@@ -45,6 +45,8 @@ def test_destroy_leaves_the_services_as_they_were_and_protected_production_refus
     assert not refused
     assert "protect" in refused.text
     assert inventory(system) == full
+    nothing = system.project.preview("prod", "--expect-no-changes")
+    assert nothing, nothing.text
 
     system.project.settings("prod", lambda settings: settings["workspace"].update(protect=False))
     outcome = system.project.up("prod")
