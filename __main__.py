@@ -12,7 +12,7 @@ from components.passing_faults import repeat_after_passing_faults
 from components.providers import connect
 from components.workspace_folder import WorkspaceFolder, WorkspaceFolderArgs
 
-quiet.drop_debug_messages()
+quiet.be_quiet()
 config = settings.load()
 repeat_after_passing_faults(config.services.organization_url, config.services.azure_devops_attempts)
 options = connect(config.services)
