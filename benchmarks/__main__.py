@@ -6,7 +6,8 @@ their own and aren't in the figures. The stack is `prod`, with its gate, folder,
 program (benchmarks/plain) that declares the same in the most obvious way, right after the product's, so that other
 work on the machine hits both; the ratios are of such pairs.
 
-Shown is the median of the runs, and from the lowest to the highest.
+Shown is the median of the runs, and from the lowest to the highest. Each command is told on standard error when it has
+ended.
 """
 
 import argparse
@@ -65,6 +66,8 @@ def main() -> int:
     except CommandError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     finally:
         shutil.rmtree(home, ignore_errors=True)
     print("\nTargets")
@@ -105,6 +108,7 @@ def _measure(world: World, sizes: Sequence[int], runs: int) -> list[Target]:
         for _ in range(runs):
             for stack, step, cost in _life(world, size, stacks):
                 costs[stack, step].append(cost)
+                print(f"    {stack}: {step}: {cost.wall:.1f} s", file=sys.stderr, flush=True)
         _print_head()
         for (stack, step), measured in costs.items():
             _print_row(step if stack == "prod" else f"plain program: {step}", measured)
