@@ -30,7 +30,9 @@ def variables(home: Home, toolchain: Toolchain, environment: Mapping[str, str] =
     )
     set_ |= {
         HOME_VARIABLE: str(home.path),
-        "PULUMI_BACKEND_URL": home.backend.as_uri(),
+        # Without the files of attributes beside the state: they alone aren't written at once, and one that is cut short
+        # by a kill makes the state unreadable ("failed to load checkpoint: EOF").
+        "PULUMI_BACKEND_URL": f"{home.backend.as_uri()}?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(home.passphrase),
         # The stacks' secrets provider stands in their state; it is not to be written into the checkout's files.
         "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",

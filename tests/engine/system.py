@@ -189,7 +189,7 @@ class System:
             clean
             | self.toolchain.environment(home=self.home / "pulumi")
             | {
-                "PULUMI_BACKEND_URL": f"file://{self.home / 'backend'}",
+                "PULUMI_BACKEND_URL": f"file://{self.home / 'backend'}?metadata=skip",
                 "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
                 "AZDO_ORG_SERVICE_URL": self.organization_url,
                 "AZDO_PERSONAL_ACCESS_TOKEN": self.azure.tokens["administrator"],
