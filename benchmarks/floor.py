@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from benchmarks.measure import Cost
 from benchmarks.world import World
 
 REQUESTS_PER_SECOND = 15
@@ -18,21 +17,21 @@ class Floor:
 
     The provider has two clients with a limit of their own: one imports, the other makes folders and asks for the
     status. They work side by side, and so does the engine, which meanwhile writes the whole state after each step. So
-    the floor is the longer of two: the requests of the client that has more of them at its limit, after what the
-    engine and the program take before the first and after the last of them (that of an `up` that changes nothing); and
-    the same `up` without the limit: the engine's work, and how long the other provider waits for Azure DevOps.
+    the floor is the longer of two. One is the requests of the client that has more of them, at its limit, and before
+    them the start of engine, plugins and program (a preview of one notebook). The other is the same `up` without the
+    limit: the engine's work, and how long the other provider waits for Azure DevOps.
 
     Args:
         requests: of the client that has more.
         unlimited: the `up` without a limit.
         without_checkpoints: the `up` without a limit that also writes the state only once.
-        around: an `up` that changes nothing.
+        start: a preview of one notebook.
     """
 
     requests: int
     unlimited: float
     without_checkpoints: float
-    around: float
+    start: float
 
     @property
     def of_requests(self) -> float:
@@ -42,11 +41,14 @@ class Floor:
     @property
     def seconds(self) -> float:
         """The floor."""
-        return max(self.around + self.of_requests, self.unlimited)
+        return max(self.start + self.of_requests, self.unlimited)
 
 
-def measure(world: World, around: Cost) -> Floor:
-    """Measures it on the stack `prod`, which must not be deployed, and leaves it like that."""
+def measure(world: World, size: int) -> Floor:
+    """Measures it with so many notebooks on the stack `prod`, which must not be deployed, and leaves it like that."""
+    world.release(1)
+    start = world.pulumi("prod", "preview", "--stack", "prod")
+    world.release(size)
     world.limit(UNLIMITED)
     unlimited = world.pulumi("prod", *UP)
     requests = world.requests_of_busiest_client()
@@ -58,5 +60,5 @@ def measure(world: World, around: Cost) -> Floor:
         requests=requests,
         unlimited=unlimited.wall,
         without_checkpoints=without_checkpoints.wall,
-        around=around.wall,
+        start=start.wall,
     )

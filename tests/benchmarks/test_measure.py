@@ -37,5 +37,5 @@ def test_a_command_that_fails_is_told_with_what_it_printed() -> None:
 
 @pytest.mark.parametrize(("unlimited", "seconds"), [(30.0, 40.0), (50.0, 50.0)])
 def test_the_floor_is_what_takes_longer_the_limit_or_the_engine(unlimited: float, seconds: float) -> None:
-    floor = Floor(requests=525, unlimited=unlimited, without_checkpoints=20.0, around=5.0)
+    floor = Floor(requests=525, unlimited=unlimited, without_checkpoints=20.0, start=5.0)
     assert floor.seconds == seconds
