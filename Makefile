@@ -70,7 +70,7 @@ test: check toolchain ## check, then all tests but the slow ones
 test-fresh: venv ## `make rehearsal` in a clone on a machine without pulumi, Go, caches: ten minutes or more
 	@PYTHON="$$($(PY) -c 'import sys; print(sys._base_executable)')" tests/fresh_machine.sh
 
-faults: venv toolchain ## a fault at every request of both `up`s, one at a time: hours
+faults: venv toolchain ## a fault at every request of both `up`s, one at a time: over an hour
 	@$(PY) -m tests.engine.faults
 
 bench: venv toolchain ## what it costs with 10, 100, 500 notebooks: twenty minutes; BENCH=--quick for four
