@@ -51,14 +51,19 @@ def workspace(section: Section, environment: str) -> tuple[Workspace, list[str]]
                 f"{section.key('folder')} is {folder}: every user of the workspace may change everything below "
                 f"/Shared, and no permission restricts that. A folder such as {example} can be protected"
             )
-    result = Workspace(
-        folder=folder,
-        access=access,
-        protect=section.flag("protect", default=environment == "production"),
-        allow_shared=allow_shared,
-    )
+    protect = section.flag("protect", default=environment == "production")
+    if protect and section.values.get("access", []) == []:
+        how_to_set, entry = section.problems.how_to_set, {"group": "data-engineers", "level": "CAN_READ"}
+        section.refuse(
+            "access",
+            found=Phrase("nothing, and the stack is protected"),
+            allowed="at least one entry: a destroy meets the permissions first, and they alone keep it from emptying "
+            "the folder before it is refused",
+            remedy=f"{how_to_set(section.at('access'), [entry])}\n"
+            f"or, if it need not be protected: {how_to_set(section.at('protect'), False)}",
+        )
     section.close()
-    return result, warnings
+    return Workspace(folder=folder, access=access, protect=protect, allow_shared=allow_shared), warnings
 
 
 def folder_problem(value: object) -> str | None:

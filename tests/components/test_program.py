@@ -192,7 +192,7 @@ def test_a_control_plane_of_another_name_is_asked_for_by_that_name(program: Prog
 def test_mistakes_in_the_settings_are_told_before_any_service_is_asked(program: Program) -> None:
     message = refusal(program, gate={"approver": []}, workspace={"folder": "relative"})
 
-    assert "2 mistakes" in message
+    assert "3 mistakes" in message  # a protected stack wants access, too
     assert program.recording.invokes == []
     assert [each.kind for each in program.recording.resources] == ["Stack"]
 

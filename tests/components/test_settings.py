@@ -83,6 +83,7 @@ def test_what_isnt_said_has_the_documented_default(project: Path) -> None:
 
 def test_production_is_protected_unless_the_stack_says_otherwise(project: Path) -> None:
     production = without("controlPlane", changed("environment", "production", MINIMAL))
+    production = changed("workspace.access", [{"group": "data-engineers", "level": "CAN_READ"}], production)
     assert read(production, project, stack="prod").workspace.protect
     assert not read(changed("workspace.protect", False, production), project, stack="prod").workspace.protect
 

@@ -309,3 +309,17 @@ def test_mistakes_in_the_notebooks_are_reported_with_the_file(project: Path) -> 
 
 def test_a_job_isnt_blamed_for_notebooks_that_cant_be_read(project: Path) -> None:
     assert "jobs.daily" not in mistakes(changed("notebooks.folder", "nowhere"), project)
+
+
+@pytest.mark.parametrize("access", [None, []])
+def test_a_protected_stack_without_access_is_refused_since_nothing_would_keep_it_from_being_emptied(
+    project: Path, access: list[Any] | None
+) -> None:
+    workspace = {"folder": "/bikes", "protect": True} | ({} if access is None else {"access": access})
+    raw = changed("workspace", workspace)
+    with pytest.raises(SettingsError) as raised:
+        parse(raw, stack="test", environment=ENVIRONMENT, root=project)
+    (problem,) = raised.value.problems
+    assert problem.key == "databricks-cicd:workspace.access"
+    assert "level: CAN_READ" in problem.remedy
+    assert "'databricks-cicd:workspace.protect' false" in problem.remedy
