@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from components.errors import words_of
+
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
@@ -54,8 +56,9 @@ def _entra_token(environment: Mapping[str, str]) -> tuple[str, float]:
     try:
         token = credential(environment).get_token(SCOPE)
     except (ClientAuthenticationError, KeyError, ValueError, OSError) as error:
-        words = " ".join(str(error).split())
-        raise NoTokenError(f"there is no AZDO_PERSONAL_ACCESS_TOKEN, and signing in to Entra failed: {words}") from None
+        raise NoTokenError(
+            f"there is no AZDO_PERSONAL_ACCESS_TOKEN, and signing in to Entra failed: {words_of(error)}"
+        ) from None
     return token.token, float(token.expires_on)
 
 

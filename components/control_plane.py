@@ -10,6 +10,7 @@ import pulumi.runtime
 
 from components import naming
 from components.branch_policies import BranchPolicies, BranchPoliciesArgs
+from components.errors import words_of
 from components.pipelines import Pipelines, PipelinesArgs
 from components.settings_model import ControlPlane as ControlPlaneSettings
 from components.settings_model import Settings
@@ -115,7 +116,7 @@ def read_control_plane(settings: Settings) -> ControlPlane:
         # itself, before the program can say what to do.
         exported = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": name}).value["outputs"] or {}
     except Exception as error:  # noqa: BLE001 - the engine reports a missing stack with a bare Exception
-        raise pulumi.RunError(_not_deployed(owner, " ".join(str(error).split()))) from None
+        raise pulumi.RunError(_not_deployed(owner, words_of(error))) from None
     missing = [name for name in NEEDED if name not in exported]
     if missing:
         raise pulumi.RunError(_not_deployed(owner, f"it exports no {', '.join(missing)}"))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components.errors import words_of
 from components.sdk import azuredevops
 
 
@@ -87,8 +88,7 @@ def _search(name: str, search_filter: str, parent: pulumi.Resource) -> _Found | 
 
 
 def _not_answered(name: str, error: Exception) -> pulumi.RunError:
-    words = " ".join(str(error).split())
     return pulumi.RunError(
-        f"Azure DevOps can't be asked who {name!r} is. The provider says: {words}\n"
+        f"Azure DevOps can't be asked who {name!r} is. The provider says: {words_of(error)}\n"
         "If that is a passing fault, run the same command again. Nothing was changed."
     )

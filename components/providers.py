@@ -5,6 +5,7 @@ from typing import Any
 
 import pulumi
 
+from components.errors import words_of
 from components.sdk import azuredevops, databricks
 from components.settings_model import Services
 
@@ -52,10 +53,5 @@ def _refusal(ask: Callable[[], Any], what: str, remedy: str) -> list[str]:
     try:
         ask()
     except Exception as error:  # noqa: BLE001 - an invoke fails with a bare Exception that carries the provider's words
-        return [f"{what}.\n  The provider says: {_words(error)}\n  What to do: {remedy}. Nothing was changed."]
+        return [f"{what}.\n  The provider says: {words_of(error)}\n  What to do: {remedy}. Nothing was changed."]
     return []
-
-
-def _words(error: Exception) -> str:
-    """The provider's own sentence, without what the engine puts in front of it."""
-    return " ".join(str(error).split()) or type(error).__name__

@@ -7,6 +7,7 @@ from typing import TypedDict
 import pulumi
 
 from components import identities, naming
+from components.errors import words_of
 from components.first_push import first_push_hook
 from components.sdk import azuredevops
 from components.settings_model import Project, Repository, Services
@@ -97,7 +98,7 @@ class SourceControl(pulumi.ComponentResource):
         except Exception as error:  # noqa: BLE001 - an invoke fails with a bare Exception that carries the provider's words
             raise pulumi.RunError(
                 f"databricks-cicd:controlPlane.project.adopt is true, and the project {name!r} can't be looked up. "
-                f"The provider says: {' '.join(str(error).split())}\n"
+                f"The provider says: {words_of(error)}\n"
                 "Write the name of a project that exists, or leave `adopt` out to have one made. Nothing was changed."
             ) from None
 

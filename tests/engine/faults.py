@@ -20,8 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-import httpx
-
 from rehearsal.toolchain import ensure
 from tests.engine.system import Outcome, StandIn, System
 
@@ -216,13 +214,8 @@ def inventory(system: System) -> Counter[str]:
 
 
 def _checks(system: System, project: str, environment: int) -> list[str]:
-    answer = httpx.get(
-        f"{system.organization_url}/{project}/_apis/pipelines/checks/configurations",
-        params={"resourceType": "environment", "resourceId": environment, "$expand": "settings"},
-        headers={"Accept": "application/json;api-version=7.1-preview.1"},
-        auth=("", system.azure.tokens["administrator"]),
-    ).json()
-    references = [(each["type"]["name"], (each.get("settings") or {}).get("definitionRef")) for each in answer["value"]]
+    found = system.checks(project, environment)
+    references = [(each["type"]["name"], (each.get("settings") or {}).get("definitionRef")) for each in found]
     return [reference["name"] if reference else name for name, reference in references]
 
 

@@ -226,6 +226,16 @@ class System:
         connection = Connection(self.organization_url, BasicAuthentication("", self.azure.tokens[user]))
         return connection.clients_v7_1
 
+    def checks(self, project: str, environment: int) -> list[dict[str, Any]]:
+        """The checks on an environment with their settings; Microsoft's client has nothing for them."""
+        answer = httpx.get(
+            f"{self.organization_url}/{project}/_apis/pipelines/checks/configurations",
+            params={"resourceType": "environment", "resourceId": environment, "$expand": "settings"},
+            headers={"Accept": "application/json;api-version=7.1-preview.1"},
+            auth=("", self.azure.tokens["administrator"]),
+        )
+        return list(answer.json()["value"])
+
     def workspace_client(self, user: str = "administrator") -> WorkspaceClient:
         """Databricks' client, signed in as this user."""
         token = self.workspace.tokens[user]

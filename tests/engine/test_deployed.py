@@ -6,7 +6,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from databricks.sdk.service.iam import PermissionLevel
 from databricks.sdk.service.workspace import ExportFormat, ObjectType
@@ -31,17 +30,11 @@ def policies(system: System) -> dict[str, list[dict[str, Any]]]:
 
 
 def checks(system: System, stack: str) -> dict[str, dict[str, Any]]:
-    """The checks on a stack's environment, by the name of their type or task. The official client has none for them."""
+    """The checks on a stack's environment, by the name of their type or task."""
     outputs = system.project.outputs(stack)
     project = system.project.outputs("test")["project_id"]
-    answer = httpx.get(
-        f"{system.organization_url}/{project}/_apis/pipelines/checks/configurations",
-        params={"resourceType": "environment", "resourceId": outputs["environment_id"], "$expand": "settings"},
-        headers={"Accept": "application/json;api-version=7.1-preview.1"},
-        auth=("", system.azure.tokens["administrator"]),
-    )
     found = {}
-    for each in answer.json()["value"]:
+    for each in system.checks(project, outputs["environment_id"]):
         reference = (each.get("settings") or {}).get("definitionRef") or {}
         found[reference.get("name") or each["type"]["name"]] = each
     return found
