@@ -119,9 +119,8 @@ class _Repeater:
             await asyncio.sleep(wait_seconds(len(args.errors)))
         try:
             if wait:
-                await in_thread(
-                    self._service.sign_in
-                )  # without one there is no note either, and a repeated create may be a second one
+                # Without a token there is no note either, and a repeated create may be a second one.
+                await in_thread(self._service.sign_in)
             await in_thread(self._clear_up, args.urn, kind, inputs)
         except NoTokenError as error:
             pulumi.log.warn(f"{args.name} is not tried again: {error}")
