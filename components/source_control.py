@@ -116,7 +116,7 @@ class SourceControl(pulumi.ComponentResource):
             initialization=azuredevops.GitInitializationArgs(init_type="Uninitialized"),
             # The provider can't read back how a repository began, and refuses a default branch for an empty one: the
             # service takes the first branch that is pushed.
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["initialization", "defaultBranch"]),
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["initialization"]),
         )
         return repository.id
 

@@ -74,7 +74,7 @@ def test_a_new_repository_is_empty_and_takes_the_first_branch_that_is_pushed_as_
 
 
 def test_what_only_the_beginning_of_a_repository_decides_is_not_compared_again(program: Program) -> None:
-    assert made(program).one("Git").ignore_changes == ("initialization", "defaultBranch")
+    assert made(program).one("Git").ignore_changes == ("initialization",)
 
 
 def test_the_repository_gets_the_policies_that_keep_it_usable(program: Program) -> None:
