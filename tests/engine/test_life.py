@@ -1,5 +1,6 @@
 """From nothing to a destroyed system: what is left, what refuses, what an interruption does."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.engine.system import System
@@ -136,8 +138,13 @@ def test_after_a_killed_up_the_next_one_says_what_to_do_about_the_lock_and_conve
         start_new_session=True,
     )
     wait_until(lambda: any(each["fault"] for each in service.requests()), seconds=120)
+    # The plugins are in process groups of their own and would outlive the engine, and the test.
+    plugins = psutil.Process(running.pid).children(recursive=True)
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
+    for plugin in plugins:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            plugin.kill()
 
     locked = system.project.up("test")
     assert not locked
