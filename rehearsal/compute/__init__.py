@@ -1,0 +1,1 @@
+"""Where the rehearsal's jobs run: real Spark with Delta, in processes of its own."""

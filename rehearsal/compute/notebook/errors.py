@@ -1,0 +1,29 @@
+"""What ends a cell or a notebook."""
+
+
+class UnsupportedError(NotImplementedError):
+    """The notebook uses something that Databricks has and the rehearsal doesn't; the message names it."""
+
+
+class InputWidgetNotDefined(Exception):  # noqa: N818 - the name that Databricks' own error has
+    """No widget and no parameter has this name."""
+
+
+class WorkflowException(Exception):  # noqa: N818 - likewise
+    """A notebook that was called by `dbutils.notebook.run` failed or ran out of time."""
+
+
+class SecretError(Exception):
+    """The workspace didn't give the secret; the message is its answer."""
+
+
+class NotebookExit(BaseException):  # noqa: N818 - ends the notebook, and is no error
+    """`dbutils.notebook.exit`. No `Exception`, so that a notebook's `except Exception` doesn't catch it."""
+
+
+class PythonRestart(BaseException):  # noqa: N818 - ends the cell, and is no error
+    """`dbutils.library.restartPython`."""
+
+
+class CellTimeoutError(BaseException):
+    """The cell ran longer than the task allows. No `Exception`, for the same reason."""

@@ -1,0 +1,127 @@
+"""What is kept of a run: its cells with their outputs, in `cells.json`.
+
+Limits of Databricks (docs.databricks.com/notebooks/notebook-limitations): 10 MB of output a cell, 10,000 rows or 2 MB
+of a table. What is left out is said.
+"""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from rehearsal.compute.notebook.redaction import Redactor
+from rehearsal.compute.notebook.source import Cell
+from rehearsal.compute.notebook.task import Task, write_json
+
+Output: TypeAlias = dict[str, Any]
+"""`{"type": "text", "stream", "text"}`, `{"type": "value", "text"}`, `{"type": "table", "columns", "rows", "note"}`,
+`{"type": "html", "html"}`, `{"type": "image", "png"}` (base64), `{"type": "notebook", "path", "directory", ...}` (a run
+of another notebook) or `{"type": "note", "text"}` (the runner's own words)."""
+
+OUTPUT_LIMIT = 10 * 1024 * 1024
+"""Characters of output that a cell keeps."""
+
+_MOST_OF_THE_TIME = 20  # writing cells.json may take one part in so many
+
+
+@dataclass
+class CellRecord:
+    """A cell and what came of it.
+
+    Args:
+        cell: the cell.
+        state: `WAITING`, `RUNNING`, `SUCCESS`, `FAILED` or `SKIPPED` (the notebook ended before it).
+        outputs: what it shows.
+        error: its error, as text with the notebook's lines.
+        seconds: how long it took.
+        cells: those of the notebook that it takes in by `%run`.
+    """
+
+    cell: Cell
+    state: str = "WAITING"
+    outputs: list[Output] = field(default_factory=list)
+    error: str | None = None
+    seconds: float | None = None
+    cells: "list[CellRecord]" = field(default_factory=list)
+    _size: int = 0
+
+    def add(self, output: Output) -> None:
+        """Adds an output, as far as the cell's limit allows."""
+        size = sum(len(each) for each in output.values() if isinstance(each, str))
+        if output["type"] == "text":
+            self._add_text(output["stream"], output["text"])
+        elif self._size + size > OUTPUT_LIMIT:
+            self._full()
+        else:
+            self._size += size
+            self.outputs.append(output)
+
+    def _add_text(self, stream: str, text: str) -> None:
+        left = OUTPUT_LIMIT - self._size
+        if left > 0 and text:
+            last = self.outputs[-1] if self.outputs else None
+            if last is None or last.get("stream") != stream:
+                last = {"type": "text", "stream": stream, "parts": []}
+                self.outputs.append(last)
+            last["parts"].append(text[:left])
+        self._size += len(text)
+        if len(text) > left:
+            self._full()
+
+    def _full(self) -> None:
+        note = {"type": "note", "text": "The cell shows more than 10 MB; the rest is left out."}
+        if note not in self.outputs:
+            self.outputs.append(note)
+        self._size = max(self._size, OUTPUT_LIMIT)
+
+    def content(self) -> dict[str, Any]:
+        outputs = []
+        for output in self.outputs:
+            if "parts" in output:
+                output["parts"] = ["".join(output["parts"])]
+                outputs.append({"type": "text", "stream": output["stream"], "text": output["parts"][0]})
+            else:
+                outputs.append(output)
+        return {
+            "kind": self.cell.kind,
+            "title": self.cell.title,
+            "source": self.cell.source,
+            "state": self.state,
+            "outputs": outputs,
+            "error": self.error,
+            "seconds": self.seconds,
+            "cells": [each.content() for each in self.cells],
+        }
+
+
+class Record:
+    """The whole run.
+
+    Args:
+        task: the run.
+        redactor: takes the secrets out of all that is written.
+    """
+
+    def __init__(self, task: Task, redactor: Redactor) -> None:
+        self._task = task
+        self._redactor = redactor
+        self._started = time.time()
+        self._written = 0.0
+        self._cost = 0.0
+        self.cells: list[CellRecord] = []
+
+    def write(self, *, now: bool = False) -> None:
+        """Writes `cells.json`; a large one not after each cell, unless `now`."""
+        begin = time.monotonic()
+        if not now and begin - self._written < self._cost * _MOST_OF_THE_TIME:
+            return
+        content = {
+            "notebook": self._task.notebook,
+            "user": self._task.user,
+            "parameters": self._task.parameters,
+            "started": self._started,
+            "seconds": time.time() - self._started,
+            "cells": [each.content() for each in self.cells],
+        }
+        write_json(self._task.directory / "cells.json", self._redactor.content(content))
+        self._written = time.monotonic()
+        self._cost = self._written - begin

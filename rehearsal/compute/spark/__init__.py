@@ -1,0 +1,1 @@
+"""Spark as notebooks find it on Databricks: clusters, sessions, catalogs with three-level names, volumes."""

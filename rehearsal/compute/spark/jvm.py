@@ -1,0 +1,143 @@
+"""Spark's Java process, started without Spark's launcher.
+
+The launcher is a second Java process, and it asks for the module `jdk.incubator.vector`, which small runtimes lack.
+What it would start is `PythonGatewayServer`: it offers py4j, writes where and with which secret into a file, and ends
+when its standard input does, so that it never outlives the process that started it. See `pyspark/java_gateway.py`.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from pyspark.serializers import UTF8Deserializer, read_int
+
+from rehearsal.toolchain import jars
+from rehearsal.toolchain import java as java_runtime
+
+READY_WITHIN = 120.0
+"""Seconds that Java may take to start, on a machine that does other work."""
+
+# What Spark reaches by reflection; as org.apache.spark.launcher.JavaModuleOptions of 4.0 lists it.
+_OPENED = (
+    "java.lang",
+    "java.lang.invoke",
+    "java.lang.reflect",
+    "java.io",
+    "java.net",
+    "java.nio",
+    "java.util",
+    "java.util.concurrent",
+    "java.util.concurrent.atomic",
+    "sun.nio.ch",
+    "sun.nio.cs",
+    "sun.security.action",
+    "sun.util.calendar",
+    "jdk.internal.ref",
+)
+
+
+class SparkError(Exception):
+    """Spark could not be started or reached; the message says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jvm:
+    """A running Java process with Spark in it.
+
+    Args:
+        process: the process; closing its standard input ends it.
+        port: of its py4j gateway, on the loopback address.
+        secret: what the gateway asks for.
+    """
+
+    process: "subprocess.Popen[bytes]"
+    port: int
+    secret: str
+
+    def stop(self, seconds: float = 20.0) -> None:
+        """Ends it: asks first, kills it after some seconds."""
+        if self.process.stdin:
+            self.process.stdin.close()
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def start(
+    settings: dict[str, str], *, memory: str, scratch: Path, log: IO[bytes], environment: dict[str, str] | None = None
+) -> Jvm:
+    """Starts it and waits until it takes connections.
+
+    Args:
+        settings: Spark's; they are seen in the list of processes, so no secret may be among them.
+        memory: the heap's limit as Java takes it, for example `1g`.
+        scratch: an existing folder for temporary files.
+        log: gets what it writes to standard output and error.
+        environment: variables besides those of this process.
+
+    Raises:
+        SparkError: it ended or took too long.
+        ToolchainError: there is no Java, or no jars.
+    """
+    java = java_runtime.find()
+    spark = jars.spark_jars()
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        told = Path(folder) / "gateway"
+        command = [str(java.program), *_options(memory, scratch), *(f"-D{k}={v}" for k, v in settings.items())]
+        on_path = [*jars.ensure(lambda line: print(line, file=sys.stderr)), spark / "*"]
+        command += ["-cp", os.pathsep.join(map(str, on_path)), "org.apache.spark.api.python.PythonGatewayServer"]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            process_group=0,  # Ctrl-C is for the process that started it
+            env={
+                **os.environ,
+                # Python functions run with the interpreter that started Spark, and its packages.
+                "PYSPARK_PYTHON": sys.executable,
+                "SPARK_HOME": str(spark.parent),
+                "SPARK_LOCAL_IP": "127.0.0.1",
+                "_PYSPARK_DRIVER_CONN_INFO_PATH": str(told),
+                **(environment or {}),
+            },
+        )
+        started = time.monotonic()
+        while not told.exists():
+            if process.poll() is not None:
+                raise SparkError(f"Java ended with {process.returncode} before Spark was there; see {_name(log)}")
+            if time.monotonic() - started > READY_WITHIN:
+                process.kill()
+                process.wait()
+                raise SparkError(f"Spark was not there after {READY_WITHIN:.0f} s; see {_name(log)}")
+            time.sleep(0.02)
+        with told.open("rb") as stream:  # it is moved to its place when it is complete
+            return Jvm(process=process, port=read_int(stream), secret=UTF8Deserializer().loads(stream))
+
+
+def _options(memory: str, scratch: Path) -> list[str]:
+    options = [f"--add-opens=java.base/{each}=ALL-UNNAMED" for each in _OPENED]
+    options += [
+        f"-Xmx{memory}",
+        # The second compiler costs more than it gains in processes that live for minutes.
+        "-XX:TieredStopAtLevel=1",
+        "-XX:+UseSerialGC",
+        "-Xshare:auto",
+        "-XX:+IgnoreUnrecognizedVMOptions",
+        "-Djdk.reflect.useDirectMethodHandle=false",  # Spark's launcher sets it, too
+        "-Dio.netty.tryReflectionSetAccessible=true",
+        f"-Djava.io.tmpdir={scratch}",
+        f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties')}",
+    ]
+    return options
+
+
+def _name(log: IO[bytes]) -> str:
+    return str(getattr(log, "name", "its output"))

@@ -1,0 +1,64 @@
+"""Which settings make Spark on one machine look like Databricks, and start fast."""
+
+import os
+from pathlib import Path
+
+CATALOGS = ("main", "test", "production")
+"""The catalogs that an administrator has made; the first is the current one of a new session."""
+
+CATALOG_CLASS = "rehearsal.spark.FolderCatalog"
+
+
+def prepare(data: Path) -> None:
+    """Makes the folders that are there from the first day: the catalogs, each with its schema `default`."""
+    for catalog in CATALOGS:
+        (data / "catalogs" / catalog / "default").mkdir(parents=True, exist_ok=True)
+    for each in ("volumes", "dbfs"):
+        (data / each).mkdir(exist_ok=True)
+
+
+def spark(data: Path, scratch: Path, *, partitions: int) -> dict[str, str]:
+    """Spark's settings.
+
+    Args:
+        data: the folder of the cloud's storage.
+        scratch: a folder for what Spark spills; may go when Spark has ended.
+        partitions: of a shuffle; adaptive execution merges them, it doesn't split.
+    """
+    settings = {
+        "spark.master": "local[*]",
+        "spark.app.name": "rehearsal",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.local.dir": str(scratch),
+        "spark.sql.warehouse.dir": str(data / "warehouse"),
+        "spark.sql.shuffle.partitions": str(partitions),
+        # One task, not fifty, for the files of a small table: https://github.com/delta-io/delta/blob/v4.0.0/spark/src/main/scala/org/apache/spark/sql/delta/sources/DeltaSQLConf.scala
+        "spark.databricks.delta.snapshotPartitions": "1",
+        # As on Databricks: https://docs.databricks.com/aws/en/sql/language-manual/parameters/timezone
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.sources.default": "delta",
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.defaultCatalog": CATALOGS[0],
+    }
+    for catalog in CATALOGS:
+        settings[f"spark.sql.catalog.{catalog}"] = CATALOG_CLASS
+        settings[f"spark.sql.catalog.{catalog}.folder"] = str(data / "catalogs" / catalog)
+    return settings
+
+
+def connect() -> dict[str, str]:
+    """What lets serverless sessions in: https://spark.apache.org/docs/4.0.1/configuration.html#spark-connect"""
+    return {
+        "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",
+        "spark.connect.grpc.binding.address": "127.0.0.1",
+        "spark.connect.grpc.binding.port": "0",
+    }
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
