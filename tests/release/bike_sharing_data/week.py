@@ -1,0 +1,30 @@
+"""The sample week: its days, the city's clock, and the hours of a day in UTC.
+
+The clocks go back on Sunday 2024-10-27: 02:00 to 03:00 happens twice there, and the day has 25 hours.
+"""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+CITY = ZoneInfo("Europe/Vienna")
+MONDAY = date(2024, 10, 21)
+DAYS = tuple(MONDAY + timedelta(days=number) for number in range(7))
+"""The file days of the week. The file of a day arrives on the next one."""
+RENAMED = date(2024, 10, 24)
+"""The first file day on which the trips' columns have their new names and order."""
+
+
+def midnight(day: date) -> datetime:
+    """The start of a local day, as an instant in UTC."""
+    return datetime.combine(day, time(), CITY).astimezone(UTC)
+
+
+def hours(day: date) -> list[datetime]:
+    """The hours of a local day, each as the instant in UTC at which it begins: 24, or 25 where the clocks go back."""
+    start, end = midnight(day), midnight(day + timedelta(days=1))
+    return [start + timedelta(hours=number) for number in range(int((end - start) / timedelta(hours=1)))]
+
+
+def wall_clock(instant: datetime) -> str:
+    """What a clock in the city shows, as the bikes send it: without a zone."""
+    return instant.astimezone(CITY).strftime("%Y-%m-%d %H:%M:%S")
