@@ -56,8 +56,8 @@ class Report(NamedTuple):
 class Expected:
     """What the tables hold after the files of the asked days.
 
-    `bronze` counts rows by source, `quarantine` by (source, rule), `silver` by table; `distance_m` and `duration_s` are the
-    sums over silver_trips. The gold tables and the stations' history are here in full. Instants are in UTC.
+    `bronze` counts rows by source, `quarantine` by (source, rule), `silver` by table; `distance_m` and `duration_s` are
+    the sums over silver_trips. The gold tables and the stations' history are here in full. Instants are in UTC.
     """
 
     bronze: dict[str, int]

@@ -5,10 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from random import Random
 from typing import NamedTuple
 
-from .week import DAYS
+from .week import DAYS, dice
 
 PLACES = (
     "Westbahnhof", "Währinger Straße", "Schottentor", "Karlsplatz", "Praterstern", "Volksoper", "Nußdorf",
@@ -89,7 +88,7 @@ def snapshot(day: date, seed: int) -> Snapshot:
     }
     for texts in broken.values():
         lines += texts
-    Random(f"{seed}/{day}").shuffle(lines)
+    dice(seed, day).shuffle(lines)
     counts = {rule: len(texts) for rule, texts in broken.items()} | {"duplicate": 1}
     return Snapshot("".join(f"{line}\n" for line in lines), stations, counts)
 
@@ -114,11 +113,12 @@ def history(days: Iterable[date], seed: int) -> list[Version]:
 
 
 def _stations(day: date, seed: int) -> list[Station]:
-    rng = Random(f"{seed}/stations")
+    rng = dice(seed, "stations")
     found = []
     number = DAYS.index(day)
     for station_id, place in zip(STATIONS, PLACES, strict=True):
-        lat, lon, capacity = round(rng.uniform(48.15, 48.25), 6), round(rng.uniform(16.3, 16.45), 6), rng.randint(12, 40)
+        lat, lon = round(rng.uniform(48.15, 48.25), 6), round(rng.uniform(16.3, 16.45), 6)
+        capacity = rng.randint(12, 40)
         bikes = [rng.randint(0, capacity) for _ in DAYS][number]
         name = place
         if station_id == MOVES and number >= 3:

@@ -1,24 +1,25 @@
 """The trips: a fixed number of patterns, each the lines that one trip has in the files, with what every line means.
 
-Trip number `i` follows pattern `i % PERIOD`; only its trip_id and bike_id depend on `i` itself. So whatever is counted or
-summed over any number of trips is a sum over the patterns, each times how often it occurs.
+Trip number `i` follows pattern `i % PERIOD`; only its trip_id and bike_id depend on `i` itself. So whatever is counted
+or summed over any number of trips is a sum over the patterns, each times how often it occurs.
 
 Each BLOCK of patterns holds every kind of mistake, in an order that the seed decides. So from BLOCK trips on every kind
 occurs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from random import Random
 
 from .stations import CLOSES, OPENS, STATIONS, UNKNOWN
-from .week import CITY, DAYS, RENAMED, midnight, wall_clock
+from .week import CITY, DAYS, RENAMED, dice, midnight, wall_clock
 
 BLOCK = 200
 PERIOD = 30 * BLOCK
 BIKES = 997
+NOTHING: Mapping[str, str] = {}
 TRIP, BIKE = "#trip#", "#bike#"
 """What stands in the text of a line for the trip's and the bike's id."""
 
@@ -26,7 +27,8 @@ OLD_HEADER = (
     "trip_id,bike_id,start_station,end_station,started_at,ended_at,duration_s,distance,firmware,member,exported_at"
 )
 NEW_HEADER = (
-    "exported_at,trip_id,bike_id,start_station_id,end_station_id,started_at,ended_at,duration_s,distance,member,firmware"
+    "exported_at,trip_id,bike_id,start_station_id,end_station_id,started_at,ended_at,duration_s,distance,"
+    "member,firmware"
 )
 _NEW_NAMES = {"start_station_id": "start_station", "end_station_id": "end_station"}
 _SUNDAY, _TUESDAY = 6, 1
@@ -93,7 +95,7 @@ def patterns(seed: int) -> tuple[Pattern, ...]:
     """All patterns, by number."""
     found = []
     for block in range(PERIOD // BLOCK):
-        rng = Random(f"{seed}/trips/{block}")
+        rng = dice(seed, "trips", block)
         kinds = [kind for kind, (often, _) in KINDS.items() for _ in range(often)]
         kinds += ["plain"] * (BLOCK - len(kinds))
         rng.shuffle(kinds)
@@ -135,7 +137,7 @@ class _Maker:
         file: str = "part",
         firmware: str | None = None,
         export_minutes: int = 0,
-        **changes: str,
+        changes: Mapping[str, str] = NOTHING,
     ) -> Line:
         """The line of a ride in the files of a day, exported in the night after it and `export_minutes` later."""
         firmware = self.rng.choice(("2.0.1", "2.1.0", "3.0.0")) if firmware is None else firmware
@@ -153,7 +155,7 @@ class _Maker:
             "firmware": firmware,
             "member": "yes" if ride.member else "no",
             "exported_at": exported_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        } | changes
+        } | dict(changes)
         text = ",".join(fields[_NEW_NAMES.get(name, name)] for name in header(DAYS[day]).split(","))
         return Line(DAYS[day], file, exported_at, text, rule, ride, has_id=fields["trip_id"] != "")
 
@@ -252,13 +254,13 @@ def _corrected_twice(make: _Maker) -> list[Line]:
 def _repaired(make: _Maker) -> list[Line]:
     day = make.day(last=5)
     ride = make.ride(day)
-    return [make.line(ride, day, rule="distance_wrong", distance=""), make.line(ride, day + 1)]
+    return [make.line(ride, day, rule="distance_wrong", changes={"distance": ""}), make.line(ride, day + 1)]
 
 
 def _spoiled(make: _Maker) -> list[Line]:
     day = make.day(last=5)
     ride = make.ride(day)
-    return [make.line(ride, day), make.line(ride, day + 1, rule="duration_wrong", duration_s="0")]
+    return [make.line(ride, day), make.line(ride, day + 1, rule="duration_wrong", changes={"duration_s": "0"})]
 
 
 def _broken(rule: str, *choices: dict[str, str]) -> Callable[[_Maker], list[Line]]:
@@ -267,7 +269,9 @@ def _broken(rule: str, *choices: dict[str, str]) -> Callable[[_Maker], list[Line
     def lines(make: _Maker) -> list[Line]:
         # Not on Sunday: in the doubled hour a wrong duration can be a right one.
         day = make.day(last=5)
-        return [make.line(make.ride(day), day, rule=rule, **({"firmware": "2.0.1"} | make.rng.choice(choices)))]
+        changes = dict(make.rng.choice(choices))
+        firmware = changes.pop("firmware", "2.0.1")
+        return [make.line(make.ride(day), day, rule=rule, firmware=firmware, changes=changes)]
 
     return lines
 
@@ -277,7 +281,7 @@ def _mismatch(make: _Maker) -> list[Line]:
     day = make.day(last=4)
     ride = make.ride(day)
     wrong = make.rng.choice((ride.duration_s + 3600, ride.duration_s - 1, -ride.duration_s))
-    return [make.line(ride, day, rule="duration_wrong", duration_s=str(wrong))]
+    return [make.line(ride, day, rule="duration_wrong", changes={"duration_s": str(wrong)})]
 
 
 def _backwards(make: _Maker) -> list[Line]:
@@ -303,8 +307,8 @@ def _doubled_hour(
 ) -> Callable[[_Maker], list[Line]]:
     """A ride on Sunday night; start and end lie between these minutes after the doubled hour's first beginning.
 
-    With `fits_shifted` it may also have taken place the second time; then the contract takes the earlier instant, and so
-    does `ride`.
+    With `fits_shifted` it may also have taken place the second time; then the contract takes the earlier instant, and
+    so does `ride`.
     """
 
     def lines(make: _Maker) -> list[Line]:

@@ -4,10 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cache
-from random import Random
 from typing import NamedTuple
 
-from .week import DAYS, hours
+from .week import DAYS, dice, hours
 
 HEADER = "observed_at,temperature,temperature_unit,wind,wind_unit,precipitation_mm"
 FAHRENHEIT = DAYS[2:4]
@@ -80,7 +79,7 @@ def file(day: date, seed: int) -> File:
         last = _readings(day - timedelta(days=1), seed)[-1]
         again.append(replace(last, temperature=round(last.temperature + 1.5, 1)))
     lines += [reading.text() for reading in again]
-    Random(f"{seed}/{day}").shuffle(lines)
+    dice(seed, day).shuffle(lines)
     counts = {rule: len(those) for rule, those in broken.items()}
     text = "".join(f"{line}\n" for line in [HEADER, *lines])
     return File(text, [reading.observation() for reading in good + again], counts)
@@ -93,7 +92,7 @@ def observed(days: Iterable[date], seed: int) -> dict[datetime, Observation]:
 
 @cache
 def _readings(day: date, seed: int) -> list[_Reading]:
-    rng = Random(f"{seed}/weather/{day}")
+    rng = dice(seed, "weather", day)
     readings = []
     for hour in hours(day):
         celsius, metres = round(rng.uniform(-3.0, 19.0), 1), round(rng.uniform(0.0, 14.0), 1)

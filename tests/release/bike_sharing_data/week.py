@@ -4,6 +4,7 @@ The clocks go back on Sunday 2024-10-27: 02:00 to 03:00 happens twice there, and
 """
 
 from datetime import UTC, date, datetime, time, timedelta
+from random import Random
 from zoneinfo import ZoneInfo
 
 CITY = ZoneInfo("Europe/Vienna")
@@ -28,3 +29,8 @@ def hours(day: date) -> list[datetime]:
 def wall_clock(instant: datetime) -> str:
     """What a clock in the city shows, as the bikes send it: without a zone."""
     return instant.astimezone(CITY).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def dice(*parts: object) -> Random:
+    """Random numbers that are the same whenever the parts are."""
+    return Random("/".join(map(str, parts)))  # noqa: S311 - sample data needs numbers that come again, not secret ones

@@ -1,7 +1,8 @@
 """Writes the landing files of the sample week: `<landing>/<source>/<file day>/<name>`.
 
-A file's name and text depend on the number of trips and the seed alone. A note in `<landing>/_delivered` says what a day's
-files were made from. So writing again changes nothing: a Volume's files keep their times, and nobody takes them for new.
+A file's name and text depend on the number of trips and the seed alone. A note in `<landing>/_delivered` says what a
+day's files were made from. So writing again changes nothing: a Volume's files keep their times, and nobody takes them
+for new.
 """
 
 from collections.abc import Collection, Iterator
@@ -38,8 +39,9 @@ def write(
 ) -> list[date]:
     """Write the files of `days` for a week of `rows` trips below `landing`; returns the days that weren't there yet.
 
-    `files` is dbutils.fs on Databricks, `LocalFiles()` on a local disk; `landing` a path that both it and Spark understand.
-    `days` lets the week arrive day by day, or in another order: the files of a day are the same whatever comes before.
+    `files` is dbutils.fs on Databricks, `LocalFiles()` on a local disk; `landing` a path that both it and Spark
+    understand. `days` lets the week arrive day by day, or in another order: a day's files are the same whatever comes
+    before.
     ValueError when the landing folder has files of the same day that were made from other rows or another seed.
     """
     if rows < 0 or not set(days) <= set(DAYS):
