@@ -120,7 +120,9 @@ def ensure(report: Report = print, java: Java | None = None) -> list[Path]:
     if found:
         return found
     runtime = java or java_runtime.find()
-    downloaded = cache.provide(_downloaded(), lambda target: download(target, (*DELTA, COMPILER), runtime, report), report)
+    downloaded = cache.provide(
+        _downloaded(), lambda target: download(target, (*DELTA, COMPILER), runtime, report), report
+    )
     compiled = cache.provide(_compiled(), lambda target: _compile(target, downloaded, runtime, report), report)
     return _files(downloaded, compiled)
 
@@ -220,4 +222,3 @@ def _compile(target: Path, downloaded: Path, java: Java, report: Report) -> None
         for file in sorted(classes.rglob("*.class")):
             jar.write(file, file.relative_to(classes))
     shutil.rmtree(classes)
-

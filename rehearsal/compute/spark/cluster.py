@@ -64,7 +64,8 @@ def run(directory: Path, data: Path, memory: str, idle: float, told: threading.E
         tempfile.TemporaryDirectory(dir=directory, prefix="scratch-", ignore_cleanup_errors=True) as scratch,
         (directory / "cluster.log").open("ab") as log,
     ):
-        chosen = settings.spark(data, Path(scratch), partitions=settings.cores()) | settings.connect()
+        chosen = settings.spark(data, Path(scratch), partitions=settings.cores(), default_scheme="dbfs")
+        chosen |= settings.connect()
         # The documented variable: settings would be seen in the list of processes.
         variables = {"SPARK_CONNECT_AUTHENTICATE_TOKEN": token}
         java = jvm.start(chosen, memory=memory, scratch=Path(scratch), log=log, environment=variables)

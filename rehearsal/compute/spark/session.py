@@ -2,6 +2,7 @@
 
 import atexit
 import json
+import logging
 import os
 import shutil
 import signal
@@ -64,6 +65,8 @@ def _classic(port: int, secret: str) -> tuple[pyspark.sql.SparkSession, str]:
     base = java.org.apache.spark.sql.classic.SparkSession.builder().getOrCreate()
     context = java.org.apache.spark.api.java.JavaSparkContext(base.sparkContext())
     # pyspark's own way with Ctrl-C cancels the jobs of all sessions.
+    # It writes a stack trace of Java's to standard error for each failed query, which is raised anyway.
+    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL + 1)
     before = signal.getsignal(signal.SIGINT)
     sc = SparkContext(gateway=gateway, jsc=context, conf=SparkConf(_jconf=base.sparkContext().conf()))
     signal.signal(signal.SIGINT, before)
@@ -84,8 +87,10 @@ def local(data: Path) -> pyspark.sql.SparkSession:
     data = data.absolute()
     settings.prepare(data)
     scratch = Path(tempfile.mkdtemp(prefix="rehearsal-spark-"))
+    # Tests write files with Python and read them with Spark, by the same path.
+    chosen = settings.spark(data, scratch, partitions=1, default_scheme="file")
     with (data / "spark.log").open("ab") as log:
-        java = jvm.start(settings.spark(data, scratch, partitions=1), memory="1g", scratch=scratch, log=log)
+        java = jvm.start(chosen, memory="1g", scratch=scratch, log=log)
     atexit.register(_end, java, scratch)
     return _classic(java.port, java.secret)[0]
 

@@ -17,13 +17,14 @@ def prepare(data: Path) -> None:
         (data / each).mkdir(exist_ok=True)
 
 
-def spark(data: Path, scratch: Path, *, partitions: int) -> dict[str, str]:
+def spark(data: Path, scratch: Path, *, partitions: int, default_scheme: str) -> dict[str, str]:
     """Spark's settings.
 
     Args:
         data: the folder of the cloud's storage.
         scratch: a folder for what Spark spills; may go when Spark has ended.
         partitions: of a shuffle; adaptive execution merges them, it doesn't split.
+        default_scheme: of a path without one: `dbfs` like on Databricks, or `file`.
     """
     settings = {
         "spark.master": "local[*]",
@@ -33,20 +34,27 @@ def spark(data: Path, scratch: Path, *, partitions: int) -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.local.dir": str(scratch),
-        "spark.sql.warehouse.dir": str(data / "warehouse"),
+        "spark.sql.warehouse.dir": (data / "warehouse").as_uri(),
         "spark.sql.shuffle.partitions": str(partitions),
         # One task, not fifty, for the files of a small table: https://github.com/delta-io/delta/blob/v4.0.0/spark/src/main/scala/org/apache/spark/sql/delta/sources/DeltaSQLConf.scala
         "spark.databricks.delta.snapshotPartitions": "1",
+        # How many tasks list files, for example those of a VACUUM: 10,000 by default, however few folders there are.
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(cores()),
+        "spark.hadoop.rehearsal.data": str(data),
+        "spark.hadoop.fs.defaultFS": default_scheme + ":///",
         # As on Databricks: https://docs.databricks.com/aws/en/sql/language-manual/parameters/timezone
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.sources.default": "delta",
-        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension,rehearsal.spark.Extensions",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.defaultCatalog": CATALOGS[0],
     }
+    for scheme, files in (("file", "LocalStorage"), ("dbfs", "Dbfs")):
+        settings[f"spark.hadoop.fs.{scheme}.impl"] = f"rehearsal.spark.{files}"
+        settings[f"spark.hadoop.fs.AbstractFileSystem.{scheme}.impl"] = f"rehearsal.spark.{files}$Context"
     for catalog in CATALOGS:
         settings[f"spark.sql.catalog.{catalog}"] = CATALOG_CLASS
-        settings[f"spark.sql.catalog.{catalog}.folder"] = str(data / "catalogs" / catalog)
+        settings[f"spark.sql.catalog.{catalog}.folder"] = (data / "catalogs" / catalog).as_uri()
     return settings
 
 

@@ -6,6 +6,7 @@ import java.io.UncheckedIOException;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.regex.Pattern;
 
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
@@ -14,6 +15,8 @@ import org.apache.hadoop.fs.Path;
 
 /** What a catalog does with folders, without the checked exceptions that Spark's interfaces don't allow. */
 final class Files {
+  private static final Pattern NOT_IN_NAMES = Pattern.compile("[/\\p{Cntrl} .]");
+
   private Files() {}
 
   static FileSystem of(Path path, Configuration configuration) {
@@ -74,12 +77,15 @@ final class Files {
 
   /** A name as a folder: Unity Catalog keeps names in lower case, and no name may lead out of its folder. */
   static String name(String given) {
-    String lower = given.toLowerCase(Locale.ROOT);
-    if (lower.isBlank() || lower.startsWith(".") || lower.matches(".*[/\\p{Cntrl} .].*")) {
-      // https://docs.databricks.com/aws/en/sql/language-manual/sql-ref-names
+    if (!isName(given)) {
       throw new IllegalArgumentException(
           "[INVALID_NAME] " + given + " is not a valid name: no period, space, forward slash or control character");
     }
-    return lower;
+    return given.toLowerCase(Locale.ROOT);
+  }
+
+  /** Whether Unity Catalog takes the name: https://docs.databricks.com/aws/en/sql/language-manual/sql-ref-names */
+  static boolean isName(String given) {
+    return !given.isEmpty() && !NOT_IN_NAMES.matcher(given).find();
   }
 }

@@ -8,6 +8,7 @@ import org.apache.hadoop.fs.Path;
 import org.apache.spark.sql.catalyst.analysis.NamespaceAlreadyExistsException;
 import org.apache.spark.sql.catalyst.analysis.NoSuchNamespaceException;
 import org.apache.spark.sql.catalyst.analysis.NoSuchTableException;
+import org.apache.spark.sql.catalyst.analysis.NonEmptyNamespaceException;
 import org.apache.spark.sql.catalyst.analysis.TableAlreadyExistsException;
 import org.apache.spark.sql.connector.catalog.Column;
 import org.apache.spark.sql.connector.catalog.Identifier;
@@ -21,6 +22,7 @@ import org.apache.spark.sql.connector.catalog.TableCatalogCapability;
 import org.apache.spark.sql.connector.catalog.TableChange;
 import org.apache.spark.sql.connector.expressions.Transform;
 import org.apache.spark.sql.delta.catalog.DeltaCatalog;
+import org.apache.spark.sql.execution.datasources.v2.V2SessionCatalog;
 import org.apache.spark.sql.util.CaseInsensitiveStringMap;
 
 /**
@@ -41,6 +43,8 @@ public final class FolderCatalog implements StagingTableCatalog, SupportsNamespa
     this.name = name;
     this.folder = new Path(options.get("folder"));
     this.delta = new DeltaCatalog();
+    // It asks which class it delegates to, though for tables by path it never does.
+    this.delta.setDelegateCatalog(new V2SessionCatalog(delta.spark().sessionState().catalog()));
   }
 
   @Override
@@ -80,7 +84,7 @@ public final class FolderCatalog implements StagingTableCatalog, SupportsNamespa
 
   @Override
   public boolean namespaceExists(String[] namespace) {
-    return namespace.length == 1 && Files.isFolder(files(), schema(namespace));
+    return namespace.length == 1 && Files.isName(namespace[0]) && Files.isFolder(files(), schema(namespace));
   }
 
   @Override
@@ -106,12 +110,11 @@ public final class FolderCatalog implements StagingTableCatalog, SupportsNamespa
   }
 
   @Override
-  public boolean dropNamespace(String[] namespace, boolean cascade) throws NoSuchNamespaceException {
+  public boolean dropNamespace(String[] namespace, boolean cascade)
+      throws NoSuchNamespaceException, NonEmptyNamespaceException {
     requireSchema(namespace);
     if (!cascade && listTables(namespace).length > 0) {
-      throw new IllegalStateException(
-          "[SCHEMA_NOT_EMPTY] Cannot drop the schema " + String.join(".", namespace) + " because it contains objects."
-              + " Use DROP SCHEMA ... CASCADE to drop it with all its objects.");
+      throw new NonEmptyNamespaceException(qualified(namespace));
     }
     return Files.remove(files(), schema(namespace));
   }
@@ -129,7 +132,14 @@ public final class FolderCatalog implements StagingTableCatalog, SupportsNamespa
 
   @Override
   public boolean tableExists(Identifier ident) {
-    return isPath(ident) ? delta.tableExists(ident) : Files.isFolder(files(), new Path(table(ident), "_delta_log"));
+    if (isPath(ident)) {
+      return delta.tableExists(ident);
+    }
+    // Not every name that Spark asks for is one: csv.`/a/path` is looked for as a table first.
+    return ident.namespace().length == 1
+        && Files.isName(ident.namespace()[0])
+        && Files.isName(ident.name())
+        && Files.isFolder(files(), new Path(table(ident), "_delta_log"));
   }
 
   @Override
@@ -179,6 +189,14 @@ public final class FolderCatalog implements StagingTableCatalog, SupportsNamespa
       Identifier ident, Column[] columns, Transform[] partitions, Map<String, String> properties)
       throws NoSuchNamespaceException {
     requireDelta(ident, properties);
+    // Of a table by path that is there, Delta's "create or replace" compares the columns instead of replacing them.
+    if (tableExists(ident)) {
+      try {
+        return delta.stageReplace(byPath(ident), columns, partitions, properties);
+      } catch (NoSuchTableException error) {
+        // Dropped meanwhile.
+      }
+    }
     return delta.stageCreateOrReplace(byPath(ident), columns, partitions, properties);
   }
 
