@@ -17,11 +17,11 @@ class SecretError(Exception):
     """The workspace didn't give the secret; the message is its answer."""
 
 
-class NotebookExit(BaseException):  # noqa: N818 - ends the notebook, and is no error
+class NotebookExit(BaseException):
     """`dbutils.notebook.exit`. No `Exception`, so that a notebook's `except Exception` doesn't catch it."""
 
 
-class PythonRestart(BaseException):  # noqa: N818 - ends the cell, and is no error
+class PythonRestart(BaseException):
     """`dbutils.library.restartPython`."""
 
 

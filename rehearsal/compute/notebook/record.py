@@ -20,6 +20,7 @@ of another notebook) or `{"type": "note", "text"}` (the runner's own words)."""
 OUTPUT_LIMIT = 10 * 1024 * 1024
 """Characters of output that a cell keeps."""
 
+_OWN_WORDS = frozenset({"type", "stream", "kind", "state", "png"})
 _MOST_OF_THE_TIME = 20  # writing cells.json may take one part in so many
 
 
@@ -122,6 +123,6 @@ class Record:
             "seconds": time.time() - self._started,
             "cells": [each.content() for each in self.cells],
         }
-        write_json(self._task.directory / "cells.json", self._redactor.content(content))
+        write_json(self._task.directory / "cells.json", self._redactor.content(content, _OWN_WORDS))
         self._written = time.monotonic()
         self._cost = self._written - begin

@@ -46,19 +46,26 @@ class Redactor:
             text = text.replace(form, REDACTED)
         return text
 
-    def content(self, content: Any) -> Any:
-        """A copy of JSON-like content with every text in it redacted, keys too."""
+    def content(self, content: Any, keep: frozenset[str] = frozenset()) -> Any:
+        """A copy of JSON-like content with every text in it redacted.
+
+        Args:
+            content: the content.
+            keep: keys whose values are the runner's own words and stay as they are; without any, keys are redacted too.
+        """
         if not self._forms:
             return content
         match content:
             case str():
                 return self.text(content)
+            case dict() if keep:
+                return {key: value if key in keep else self.content(value, keep) for key, value in content.items()}
             case dict():
                 return {self.content(key): self.content(value) for key, value in content.items()}
             case list() | tuple():
-                return [self.content(each) for each in content]
+                return [self.content(each, keep) for each in content]
         # A number can be a secret as well.
-        return REDACTED if str(content) in self._forms else content
+        return REDACTED if not keep and str(content) in self._forms else content
 
 
 class RedactedStream:

@@ -2,7 +2,7 @@
 
 Source format (docs.databricks.com/notebooks/notebook-format): cells are separated by a comment line, those of another
 language than the notebook's stand in `MAGIC` comments, titles in `DBTITLE`. Jupyter format is nbformat 4. Magics:
-docs.databricks.com/notebooks/notebooks-code, section "Mix languages", and docs.databricks.com/libraries/notebooks-python-libraries.
+docs.databricks.com/notebooks/notebooks-code, section "Mix languages".
 """
 
 import ast
@@ -74,7 +74,9 @@ def parse(data: bytes, *, language: str, form: str, name: str) -> list[Cell]:
         ValueError: it is no notebook.
     """
     if language not in _COMMENTS:
-        raise UnsupportedError(f"{name}: the rehearsal runs notebooks in Python and SQL, not in {language.capitalize()}")
+        raise UnsupportedError(
+            f"{name}: the rehearsal runs notebooks in Python and SQL, not in {language.capitalize()}"
+        )
     cells: list[Cell] = []
     texts = _from_jupyter(data, name) if form == "JUPYTER" else _from_source(data, language)
     for number, (kind, title, text) in enumerate(texts, 1):

@@ -1,7 +1,7 @@
 """What a notebook prints: passed on to the caller's pipes and kept with its cell, without secrets.
 
-Python's own `print` is caught at `sys.stdout`, at once and in order; what other programs and libraries write to the file
-descriptors 1 and 2 comes through a pipe and a thread.
+Python's own `print` is caught at `sys.stdout`, at once and in order; what other programs and libraries write to the
+file descriptors 1 and 2 comes through a pipe and a thread.
 """
 
 import codecs

@@ -58,7 +58,7 @@ class Workspace:
         return self._read[path]
 
     def check(self, path: str, callers: tuple[str, ...] = ()) -> None:
-        """Reads the notebook and all that it takes in by `%run`, so that what is refused is refused before anything runs.
+        """Reads the notebook and all that it takes in by `%run`: what is refused is refused before anything runs.
 
         Raises:
             UnsupportedError: something is refused, or a notebook takes in itself.

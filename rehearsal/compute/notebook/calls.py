@@ -1,0 +1,115 @@
+"""Notebooks that a notebook calls by `dbutils.notebook.run`: each in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rehearsal.compute.notebook.errors import WorkflowException
+from rehearsal.compute.notebook.record import Output
+from rehearsal.compute.notebook.redaction import Redactor
+from rehearsal.compute.notebook.task import Result, Task
+
+CHECKOUT = Path(__file__).parents[3]
+SECRETS_OPTION = "--secrets-on-stdin"
+"""The secrets that the caller knows come as a JSON list on stdin, so that they are redacted there, too."""
+
+
+class Calls:
+    """Starts them.
+
+    Args:
+        task: the caller.
+        token: for the workspace's API.
+        redactor: knows the caller's secrets.
+        streams: file descriptors for what the called ones print.
+    """
+
+    def __init__(self, task: Task, token: str, redactor: Redactor, streams: tuple[int, int]) -> None:
+        self._task = task
+        self._token = token
+        self._redactor = redactor
+        self._streams = streams
+        self._count = 0
+
+    def run(self, path: str, timeout: float, parameters: dict[str, str]) -> tuple[Output, str]:
+        """Runs the notebook to its end; gives the output for the caller's cell, and the exit value.
+
+        Args:
+            path: absolute path of the notebook.
+            timeout: seconds; 0: no limit.
+            parameters: for its widgets.
+
+        Raises:
+            CallError: it failed, crashed or took too long.
+        """
+        self._count += 1
+        name = f"notebooks/{self._count}"
+        task = replace(self._task, directory=self._task.directory / name, notebook=path, parameters=parameters)
+        task.write()
+        output = {"type": "notebook", "path": path, "directory": name, "state": "FAILED", "result": None}
+        try:
+            code = self._wait(task, timeout)
+        except subprocess.TimeoutExpired:
+            message = f"{path} did not end within {timeout:g} s and was ended"
+            raise CallError(message, output | {"error": message}) from None
+        result = Result.read(task.directory)
+        if result is None:
+            message = f"{path} crashed: its process ended with {code}"
+            raise CallError(message, output | {"error": message})
+        output |= {"state": result.state, "result": result.result, "error": result.error}
+        if result.state == "FAILED":
+            raise CallError(f"{path} failed: {result.error}", output)
+        return output, result.result or ""
+
+    def _wait(self, task: Task, timeout: float) -> int:
+        out, error = self._streams
+        environment: dict[str, str] = {**os.environ, "DATABRICKS_TOKEN": self._token}
+        # In this process's group: whoever ends the group ends it as well.
+        with subprocess.Popen(
+            [sys.executable, "-m", __package__, str(task.directory), SECRETS_OPTION],
+            cwd=CHECKOUT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=out,
+            stderr=error,
+        ) as process:
+            try:
+                process.communicate(json.dumps(self._redactor.values).encode(), timeout=timeout or None)
+            except BaseException:
+                _end(process.pid)
+                raise
+        return process.returncode
+
+
+class CallError(WorkflowException):
+    """A called notebook failed.
+
+    Args:
+        message: in Databricks' words as far as they are known.
+        output: for the caller's cell.
+    """
+
+    def __init__(self, message: str, output: Output) -> None:
+        super().__init__(message)
+        self.output = output
+
+
+def _end(process_id: int) -> None:
+    """Ends the process with all its children."""
+    import psutil  # noqa: PLC0415 - few runs need it
+
+    try:
+        process = psutil.Process(process_id)
+        ended: list[Any] = [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for each in ended:
+        try:
+            each.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(ended[1:], timeout=5)
