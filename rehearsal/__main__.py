@@ -1,6 +1,8 @@
 """The rehearsal's command line: `python -m rehearsal COMMAND`. The Makefile has a target for what people need."""
 
 import argparse
+import email
+import email.policy
 import os
 import shutil
 import signal
@@ -60,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
             )
     add("stop", _stop, "end the stand-ins; they keep what they hold")
     add("status", _status, "which stand-ins run, and where")
+    add("mail", _mail, "the mails that notifications of jobs have sent")
     add("reset", _reset, "the stand-ins as on their first day, and no stacks")
     add("env", _env, "lines for eval: then plain `pulumi` and `git` work with the rehearsal")
     made = add("up", _up, "engine, stand-ins and `pulumi up` of both stacks")
@@ -140,7 +143,21 @@ def _status(_: argparse.Namespace) -> int:
         print(
             f"{service:12} {where:24} {state}{'' if answers or not process else ', but it does not answer'}", flush=True
         )
+    if home.mail.exists():
+        print(f"{'mail':12} {home.mail}; `python -m rehearsal mail` lists it")
     return 0 if well else 1
+
+
+def _mail(_: argparse.Namespace) -> int:
+    """Lists the mails that notifications of jobs have sent, the oldest first."""
+    files = sorted(Home().mail.glob("*.eml"))
+    for file in files:
+        with file.open("rb") as stream:
+            message = email.message_from_binary_file(stream, policy=email.policy.default)
+        print(f"{file}\n  {message['Date']}  to {message['To']}: {message['Subject']}")
+    if not files:
+        print("no mail was sent")
+    return 0
 
 
 def _reset(_: argparse.Namespace) -> int:
@@ -155,7 +172,7 @@ def _reset(_: argparse.Namespace) -> int:
                 raise UsageError(f"{service} could not be reset: {error}") from error
         else:
             shutil.rmtree(home.state(service), ignore_errors=True)
-    for folder in (home.backend, home.scratch):
+    for folder in (home.backend, home.scratch, home.runs, home.data, home.clusters, home.mail):
         shutil.rmtree(folder, ignore_errors=True)
     print("the stand-ins are as on their first day, and there are no stacks")
     return 0

@@ -95,6 +95,26 @@ class Home:
         """Where the service keeps its state."""
         return self._folder("services") / service
 
+    @property
+    def runs(self) -> Path:
+        """What the runs of jobs leave, one folder each."""
+        return self.path / "runs"
+
+    @property
+    def data(self) -> Path:
+        """The Databricks workspace's "cloud storage": catalogs, volumes, dbfs."""
+        return self.path / "databricks-data"
+
+    @property
+    def clusters(self) -> Path:
+        """One folder for each cluster that runs."""
+        return self.path / "clusters"
+
+    @property
+    def mail(self) -> Path:
+        """Every mail that a job's notification sent, one file each."""
+        return self.path / "mail"
+
     def log(self, service: Service) -> Path:
         """Where the service's process writes."""
         return self._folder("logs") / f"{service}.log"

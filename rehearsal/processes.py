@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -48,7 +49,7 @@ def start(home: Home, ports: dict[Service, int] | None = None) -> dict[Service, 
 
 
 def stop(home: Home) -> list[Service]:
-    """Stops the services that run; gives which."""
+    """Stops the services that run, and what they started; gives which."""
     if not home.path.exists():
         return []
     with _alone(home):
@@ -61,6 +62,8 @@ def stop(home: Home) -> list[Service]:
         psutil.wait_procs(alive, timeout=10)
         for service in SERVICES:
             home.process_file(service).unlink(missing_ok=True)
+        # A service that was killed could not end the runs of its jobs.
+        importlib.import_module("rehearsal.databricks.processes").end_all(home.runs)
     return [service for service, _ in running]
 
 
@@ -104,11 +107,23 @@ def serve_one(home: Home, service: Service, descriptor: int) -> None:
     """Serves in this process, on a listening socket that the starting process opened."""
     credentials = home.credentials
     module = importlib.import_module(f"rehearsal.{service}")
-    app = module.create_app(
-        home.state(service), control_token=credentials.control, credentials=credentials.users[service]
-    )
+    options: dict[str, Any] = {"control_token": credentials.control, "credentials": credentials.users[service]}
+    if service == "databricks":
+        compute = importlib.import_module("rehearsal.databricks.compute").Compute
+        options["compute"] = compute(runs=home.runs, data=home.data, clusters=home.clusters, mail=home.mail)
+    app = module.create_app(home.state(service), **options)
     listener = socket.socket(fileno=descriptor)
-    serving.server(app).run(sockets=[listener])
+    # The server ends in order at SIGTERM, and then raises the signal once more for whoever waits for it: us.
+    signal.signal(signal.SIGTERM, _exit)
+    try:
+        serving.server(app).run(sockets=[listener])
+    finally:
+        if service == "databricks":
+            app.close()  # ends the jobs that run
+
+
+def _exit(*_: object) -> None:
+    sys.exit(0)
 
 
 @contextlib.contextmanager

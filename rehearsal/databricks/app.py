@@ -13,21 +13,31 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rehearsal.databricks import jobs, permissions, principals, scim, secrets, tree, workspace
+from rehearsal.databricks import (
+    jobs,
+    permissions,
+    principals,
+    runs,
+    scim,
+    secrets,
+    tree,
+    workspace,
+)
 from rehearsal.databricks.auth import Tokens
 from rehearsal.databricks.calls import Call, Endpoint
+from rehearsal.databricks.compute import Compute
 from rehearsal.databricks.errors import ApiError, ScimError
+from rehearsal.databricks.notifications import ORG_ID
+from rehearsal.databricks.scheduler import Scheduler
 from rehearsal.service import Controlled
 from rehearsal.store import Document, Store
-
-# The workspace's number. The newest provider reads it from the answer's header, whatever it asked for.
-ORG_ID = 1234567890123456
 
 _ENDPOINTS: tuple[Endpoint, ...] = (
     *workspace.ENDPOINTS,
     *permissions.ENDPOINTS,
     *scim.ENDPOINTS,
     *jobs.ENDPOINTS,
+    *runs.ENDPOINTS,
     *secrets.ENDPOINTS,
 )
 
@@ -35,25 +45,57 @@ _ENDPOINTS: tuple[Endpoint, ...] = (
 _MAX_FORM_FIELD = 16 * 1024 * 1024
 
 
-def create_app(state: Path, *, control_token: str, credentials: Mapping[str, str]) -> ASGIApp:
+class Service(Controlled):
+    """The stand-in, with what has to be ended at the end.
+
+    Args:
+        app: the service behind the front end.
+        scheduler: runs the jobs.
+        store: the state.
+        control_token: what the control endpoints ask for.
+    """
+
+    def __init__(self, app: ASGIApp, scheduler: Scheduler, store: Store, *, control_token: str) -> None:
+        super().__init__(
+            app,
+            control_token=control_token,
+            reset=lambda: scheduler.reset(lambda: _reset(store)),
+            error_page=_error_page,
+        )
+        self._scheduler = scheduler
+        self._store = store
+
+    def close(self) -> None:
+        """Ends the runs, their processes, the clusters and the mail server."""
+        self._scheduler.close()
+        self._store.close()
+
+
+def create_app(
+    state: Path, *, control_token: str, credentials: Mapping[str, str], compute: Compute | None = None
+) -> Service:
     """The Databricks stand-in: one workspace.
 
     Args:
         state: the folder of the state; the service keeps it in `databricks.sqlite` there.
         control_token: what the control endpoints below `/_rehearsal/` ask for.
         credentials: the token of each user key of `users.py`.
+        compute: where and with which programs jobs run; by default in the folder of the state, on Spark.
 
     Raises:
         ValueError: a credential is of no known user.
     """
     store = Store(state / "databricks.sqlite")
     tokens = Tokens(credentials)
+    compute = compute or Compute.below(state)
     if store.get("login", "administrator") is None:
         _reset(store)
+    scheduler = Scheduler(store, compute)
+    front = _Front(store, tokens, compute, scheduler)
     service = Starlette(
         routes=[
             Route("/.well-known/databricks-config", _host_metadata),
-            *(Route(each.path, _endpoint(store, tokens, each), methods=[each.method]) for each in _ENDPOINTS),
+            *(Route(each.path, front.endpoint(each), methods=[each.method]) for each in _ENDPOINTS),
         ],
         exception_handlers={
             ApiError: _answer_error,
@@ -62,9 +104,7 @@ def create_app(state: Path, *, control_token: str, credentials: Mapping[str, str
             Exception: _answer_failure,
         },
     )
-    return Controlled(
-        _with_org_id(service), control_token=control_token, reset=lambda: _reset(store), error_page=_error_page
-    )
+    return Service(_with_org_id(service), scheduler, store, control_token=control_token)
 
 
 def _reset(store: Store) -> None:
@@ -74,20 +114,32 @@ def _reset(store: Store) -> None:
         tree.seed(store)
 
 
-def _endpoint(store: Store, tokens: Tokens, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
-    async def answer(request: Request) -> Response:
-        caller = tokens.caller(store, request.headers.get("authorization"))
-        body, raw = await _read(request)
-        call = Call(store, caller, request.query_params, request.path_params, body, raw)
-        # A handler runs from its beginning to its end without another in between: it never waits for anything.
-        if endpoint.method == "GET":
-            result = endpoint.handler(call)
-        else:
-            with store.transaction():
-                result = endpoint.handler(call)
-        return result if isinstance(result, Response) else JSONResponse(result)
+class _Front:
+    """From a request to its handler and back."""
 
-    return answer
+    def __init__(self, store: Store, tokens: Tokens, compute: Compute, scheduler: Scheduler) -> None:
+        self._store = store
+        self._tokens = tokens
+        self._compute = compute
+        self._scheduler = scheduler
+
+    def endpoint(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            caller = self._tokens.caller(self._store, request.headers.get("authorization"))
+            body, raw = await _read(request)
+            host = str(request.base_url).rstrip("/")
+            call = Call(self._store, caller, request.query_params, request.path_params, body, raw, host, self._compute)
+            # A handler runs from its beginning to its end without another in between: it never waits for anything.
+            if endpoint.method == "GET":
+                result = endpoint.handler(call)
+            else:
+                with self._store.transaction():
+                    result = endpoint.handler(call)
+                if "/jobs/" in endpoint.path:
+                    self._scheduler.wake()
+            return result if isinstance(result, Response) else JSONResponse(result)
+
+        return answer
 
 
 async def _host_metadata(request: Request) -> Response:

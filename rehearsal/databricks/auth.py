@@ -6,12 +6,13 @@ The answers are the service's own: a number as `error_code`, because its front e
 
 import hmac
 from collections.abc import Mapping
+from hashlib import sha256
 
 from rehearsal.databricks import principals
 from rehearsal.databricks.errors import ApiError
 from rehearsal.databricks.principals import Caller
 from rehearsal.databricks.users import EXPIRED_KEY, USER_KEYS
-from rehearsal.store import Store
+from rehearsal.store import Document, Store
 
 
 class Tokens:
@@ -44,6 +45,9 @@ class Tokens:
         if scheme.lower() != "bearer" or not token.strip():
             raise ApiError(401, 401, "Credential was not sent or was of an unsupported type for this API.")
         given = token.strip().encode()
+        of_run = store.get("run_token", sha256(given).hexdigest())
+        if of_run is not None:
+            return _of_run(store, of_run)
         key = next((key for key, known in self._credentials if hmac.compare_digest(known, given)), None)
         login = store.get("login", key) if key else None
         document = store.get(login["kind"], login["id"]) if login else None
@@ -51,3 +55,11 @@ class Tokens:
         if login is None or document is None or key == EXPIRED_KEY or not document["active"]:
             raise ApiError(403, 403, "Invalid access token.")
         return principals.caller(store, login["kind"], document)
+
+
+def _of_run(store: Store, who: Document) -> Caller:
+    """The identity of a run: its token is kept as a hash and is valid as long as the task's attempt."""
+    document = store.get(who["kind"], who["id"])
+    if document is None or not document["active"]:
+        raise ApiError(403, 403, "Invalid access token.")
+    return principals.caller(store, who["kind"], document)

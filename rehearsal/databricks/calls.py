@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from starlette.responses import Response
 
+from rehearsal.databricks.compute import Compute
 from rehearsal.databricks.errors import invalid
 from rehearsal.databricks.principals import Caller
 from rehearsal.store import Document, Store
@@ -22,6 +23,8 @@ class Call:
         path: the parameters in the path.
         body: the JSON document, or the fields of a form.
         raw: the file in a form, or a body that is nothing but a file.
+        host: the address at which the client reached the service, `http://127.0.0.1:PORT`.
+        compute: where runs keep what they make.
     """
 
     store: Store
@@ -30,6 +33,8 @@ class Call:
     path: Mapping[str, str]
     body: Document
     raw: bytes | None
+    host: str
+    compute: Compute
 
     def text(self, name: str, *, default: str | None = None) -> str:
         """A text from the body or the query.

@@ -1,14 +1,14 @@
 """Jobs as definitions, in the versions 2.0, 2.1 and 2.2 of the API.
 
-docs.databricks.com/api/workspace/jobs. Runs are refused, see `refuse_run`.
+docs.databricks.com/api/workspace/jobs. Their runs are in `runs` and `run_starts`.
 """
 
 import functools
 import time
 
-from rehearsal.databricks import job_rights, job_settings, principals
+from rehearsal.databricks import job_rights, job_settings, principals, run_documents
 from rehearsal.databricks.calls import Call, Endpoint
-from rehearsal.databricks.errors import ApiError, denied, invalid, missing
+from rehearsal.databricks.errors import denied, invalid, missing
 from rehearsal.store import Document
 
 _FIRST_ID = 500_000_000_000_001
@@ -99,14 +99,12 @@ def update(version: str, call: Call) -> Document:
 def delete(version: str, call: Call) -> Document:
     job = _job(call, version, "CAN_MANAGE", "Admin or Owner")
     call.store.delete("job", str(job["job_id"]))
+    # Whether the service lets active runs of a deleted job go on is not documented; here they end with it.
+    for key, active in call.store.items("active"):
+        run = call.store.get("run", key)
+        if run is not None and active["job_id"] == job["job_id"]:
+            run_documents.keep(call.store, run | {"cancelled": call.caller.name})
     return {}
-
-
-def refuse_run(call: Call) -> Document:
-    """The rehearsal has no compute to run anything on; the service refuses what isn't switched on in these words."""
-    raise ApiError(
-        400, "FEATURE_DISABLED", f"The rehearsal keeps jobs as definitions and runs none ({call.caller.name})"
-    )
 
 
 _KEYS = {
@@ -222,17 +220,6 @@ def _endpoints() -> list[Endpoint]:
             ("POST", "reset", reset),
             ("POST", "update", update),
             ("POST", "delete", delete),
-        )
-    ] + [
-        Endpoint(method, f"/api/{version}/jobs/{path}", refuse_run)
-        for version in _VERSIONS
-        for method, path in (
-            ("POST", "run-now"),
-            ("POST", "runs/submit"),
-            ("GET", "runs/get"),
-            ("GET", "runs/list"),
-            ("GET", "runs/get-output"),
-            ("POST", "runs/cancel"),
         )
     ]
 

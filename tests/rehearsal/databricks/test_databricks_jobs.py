@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from databricks.sdk.errors import BadRequest, NotFound, PermissionDenied, ResourceDoesNotExist
-from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service.iam import AccessControlRequest, PermissionLevel
 from databricks.sdk.service.jobs import JobSettings, NotebookTask, Task, TaskDependency
 
@@ -217,12 +216,6 @@ def test_others_see_and_change_a_job_by_their_level_only(workspace: Workspace) -
 def test_nobody_but_administrators_lets_a_job_run_as_another(workspace: Workspace) -> None:
     settings = {"tasks": [TASK], "run_as": {"user_name": "admin@rehearsal.example"}}
     assert workspace.call("POST", "2.2/jobs/create", user="dana", json=settings).status_code == 403
-
-
-def test_runs_are_refused_not_pretended(workspace: Workspace) -> None:
-    with pytest.raises(DatabricksError, match="keeps jobs as definitions") as caught:
-        workspace.sdk().jobs.run_now(make(workspace))
-    assert caught.value.error_code == "FEATURE_DISABLED"
 
 
 def test_a_job_id_must_be_a_number(workspace: Workspace) -> None:

@@ -1,0 +1,314 @@
+"""The thread that runs jobs: it starts, watches and ends processes, and keeps in the store what became of them.
+
+Every look is: what happened to the processes (outside of any transaction), what follows from it (`run_machine`, one
+short transaction a run), which processes are to be started (again outside). A server that was killed in between finds
+everything again from the store and from the marks in the processes' environment.
+"""
+
+import json
+import secrets
+import shutil
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+from rehearsal.databricks import mail_sink, notifications, processes, run_documents, run_machine, run_tasks
+from rehearsal.databricks.clusters import ClusterError, Clusters, of_task
+from rehearsal.databricks.compute import MARKER, Compute
+from rehearsal.databricks.run_machine import HOLDS_SLOT, Turn
+from rehearsal.databricks.run_states import WORKLOAD_FAILED, ending
+from rehearsal.databricks.run_tasks import RefusedError
+from rehearsal.store import Document, Store
+
+_POLL = 0.15  # seconds between two looks while a process runs
+
+
+class Scheduler:
+    """Runs the jobs of one workspace.
+
+    Args:
+        store: the workspace's state.
+        compute: folders, programs and limits.
+    """
+
+    def __init__(self, store: Store, compute: Compute) -> None:
+        self._store = store
+        self._compute = compute
+        self._children = processes.Children()
+        self._clusters = Clusters(store, compute, self._children)
+        self._session = secrets.token_hex(4)
+        self._lock = threading.RLock()
+        self._look = threading.Event()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._signaled: dict[int, float] = {}
+        self._sink = mail_sink.MailSink(compute.mail)
+        self._sender = notifications.Sender(store, lambda: compute.smtp or self._sink.address(), compute.retry_seconds)
+        if store.items("active") or store.items("cluster"):
+            self._adopt()
+            self.wake()
+        self._sender.wake()
+
+    def wake(self) -> None:
+        """Has the thread look at once; starts it at the first time."""
+        self._look.set()
+        if self._thread is None and not self._stopping:
+            self._thread = threading.Thread(target=self._loop, name="runs", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Ends all runs, their processes and the clusters. For the orderly end of the server."""
+        with self._lock:
+            self._stopping = True
+            self._look.set()
+            processes.end_all(self._compute.runs, self._compute.grace_seconds)
+            self._children.forget()
+            why = ending(
+                "CANCELED", "The rehearsal was stopped while this ran; it ended the run.", code="CANCELED", broken=False
+            )
+            with self._store.transaction():
+                for key, _ in self._store.items("active"):
+                    self._end_with_server(int(key), why)
+                for key, _ in self._store.items("cluster"):
+                    self._store.delete("cluster", key)
+        if self._thread is not None:
+            self._thread.join(10)
+        self._sender.close()
+        self._sink.close()
+
+    def reset(self, clear: Callable[[], None]) -> None:
+        """Ends all processes at once, removes what runs made, and then clears the state."""
+        with self._lock:
+            processes.sweep(MARKER, str(self._compute.runs))
+            self._children.forget()
+            self._signaled.clear()
+            for folder in self._compute.folders:
+                shutil.rmtree(folder, ignore_errors=True)
+            clear()
+
+    def _end_with_server(self, run_id: int, why: Document) -> None:
+        run = self._store.get("run", str(run_id))
+        if run is None:
+            return
+        for each in run["attempts"]:
+            if each["phase"] != "TERMINATED":
+                each |= {"phase": "TERMINATED", "ending": why, "end_time": run_documents.now(), "kill": None}
+                if each.get("token"):
+                    self._store.delete("run_token", each.pop("token"))
+        run |= {"phase": "TERMINATED", "ending": why, "end_time": run_documents.now(), "queue_reason": None}
+        run["repairs"][-1] |= {"end_time": run["end_time"], "ending": why}
+        run_documents.keep(self._store, run)
+
+    def _loop(self) -> None:
+        while not self._stopping:
+            self._look.clear()
+            try:
+                pause = self.step()
+            except Exception:  # noqa: BLE001 - a mistake in one look must not end all runs; the log has it
+                traceback.print_exc(file=sys.stderr)
+                pause = 1.0
+            self._look.wait(pause)
+
+    def step(self) -> float | None:
+        """One look at everything; gives the seconds until the next one is due, None for when something is asked."""
+        with self._lock:
+            if self._stopping:
+                return None
+            keys = [int(key) for key, _ in self._store.items("active")]
+            starts: list[tuple[int, int]] = []
+            for run_id in keys:
+                starts += [(run_id, attempt) for attempt in self._advance(run_id)]
+            started = [self._start(run_id, attempt) for run_id, attempt in self._pending()]
+            pause = self._pause()
+            idle = self._clusters.tidy(self._needed_clusters())
+        self._sender.wake()
+        if started:
+            return 0.0 if any(started) else _POLL
+        return pause if pause is not None else idle
+
+    def _runs(self) -> list[Document]:
+        found = (self._store.get("run", key) for key, _ in self._store.items("active"))
+        return [each for each in found if each is not None]
+
+    def _pause(self) -> float | None:
+        """How long nothing can happen by itself."""
+        soonest: float | None = None
+        for run in self._runs():
+            for each in run_documents.latest(run).values():
+                if each["phase"] in HOLDS_SLOT:
+                    return _POLL
+                if each["phase"] == "WAITING":
+                    wait = max(0.0, (each["not_before"] - run_documents.now()) / 1000)
+                    soonest = wait if soonest is None else min(soonest, wait)
+                # A run's own time limit and duration warning count while its tasks wait, too.
+                elif run["phase"] != "QUEUED" and each["phase"] == "QUEUED":
+                    soonest = 1.0 if soonest is None else min(soonest, 1.0)
+        return soonest
+
+    def _needed_clusters(self) -> set[str]:
+        needed = set()
+        for run in self._runs():
+            for each in run["attempts"]:
+                task = run_documents.task_of(run, each)
+                kind, key = of_task(run, task)
+                if each["phase"] != "TERMINATED" and (kind == "classic" or each["phase"] in HOLDS_SLOT):
+                    needed.add(key)
+        return needed
+
+    def _advance(self, run_id: int) -> list[int]:
+        run = self._store.get("run", str(run_id))
+        if run is None:
+            return []
+        seen = {each["run_id"]: found for each in run["attempts"] if (found := self._see(each)) is not None}
+        with self._store.transaction():
+            run = self._store.get("run", str(run_id))
+            if run is None:
+                return []
+            turn = Turn(
+                store=self._store,
+                run=run,
+                now=run_documents.now(),
+                seen=seen,
+                may_start=lambda: self._may_start(run),
+                slots=self._compute.processes - self._taken(),
+            )
+            run_machine.advance(turn)
+            if turn.changed:
+                run_documents.keep(self._store, run)
+        for each in run["attempts"]:
+            if each["kill"] and each["run_id"] not in self._signaled:
+                self._children.terminate(each["process"], hard=False)
+                self._signaled[each["run_id"]] = time.monotonic()
+        return turn.starts
+
+    def _taken(self) -> int:
+        return sum(each["phase"] in HOLDS_SLOT for run in self._runs() for each in run["attempts"])
+
+    def _may_start(self, run: Document) -> bool:
+        if run["run_type"] != "JOB_RUN" or len(run["repairs"]) > 1:
+            return True
+        others = [
+            each
+            for each in self._runs()
+            if each["job_id"] == run["job_id"] and each["phase"] != "QUEUED" and each["run_id"] != run["run_id"]
+        ]
+        return len(others) < int(run["settings"].get("max_concurrent_runs", 1))
+
+    def _see(self, attempt: Document) -> Document | None:
+        """What became of the attempt's process; None while it runs."""
+        known = attempt["process"]
+        if known is None or attempt["phase"] not in ("RUNNING", "TERMINATING"):
+            return None
+        folder = self._compute.runs / attempt["folder"]
+        if self._children.alive(known):
+            since = self._signaled.get(attempt["run_id"])
+            if since is not None and time.monotonic() - since > self._compute.grace_seconds:
+                self._children.terminate(known, hard=True)
+            return None
+        self._signaled.pop(attempt["run_id"], None)
+        processes.sweep(processes.TASK, str(folder))
+        return self._result(attempt, folder)
+
+    def _result(self, attempt: Document, folder: Path) -> Document:
+        try:
+            result = json.loads((folder / "result.json").read_text())
+        except (OSError, ValueError):
+            if attempt["process"]["server"] == self._session:
+                message = "The Python process exited unexpectedly, without a result."
+                end = ending("FAILED", message, code="DRIVER_ERROR", broken=True)
+            else:
+                message = "The task's process ended without a result while the workspace was not running."
+                end = ending("FAILED", message, code="INTERNAL_ERROR", broken=True)
+            return {"ending": end, "output": {"error": message}, "values": {}}
+        well = result.get("state") == "SUCCESS"
+        end = ending("SUCCESS") if well else ending("FAILED", WORKLOAD_FAILED)
+        output = {name: result.get(name) for name in ("result", "truncated", "error", "error_trace")}
+        return {"ending": end, "output": output, "values": result.get("values") or {}}
+
+    def _pending(self) -> list[tuple[int, int]]:
+        return [
+            (run["run_id"], each["run_id"])
+            for run in self._runs()
+            for each in run["attempts"]
+            if each["phase"] == "PENDING" and each["process"] is None
+        ]
+
+    def _start(self, run_id: int, attempt_id: int) -> bool:
+        """Starts an attempt whose turn it is; whether that is decided now, one way or the other."""
+        run = self._store.get("run", str(run_id))
+        if run is None:
+            return False
+        attempt = next(each for each in run["attempts"] if each["run_id"] == attempt_id)
+        task = run_documents.task_of(run, attempt)
+        token = secrets.token_hex(24)
+        try:
+            who, parameters = run_tasks.checked(self._store, run, attempt)
+            kind, key = of_task(run, task)
+            cluster = self._clusters.ready(key) if self._compute.cluster else None
+            if cluster is None and self._compute.cluster:
+                return False
+            folder = run_tasks.prepare(
+                self._store, self._compute, run, attempt, who=who, parameters=parameters, kind=kind, cluster=cluster
+            )
+            self._keep_token(run_id, attempt_id, token)
+            process = self._children.start(
+                [*self._compute.runner, str(folder)], folder, run_tasks.environment(self._compute, folder, run, token)
+            )
+        except RefusedError as refused:
+            self._note(run_id, attempt_id, None, refused.ending)
+            return True
+        except ClusterError as error:
+            self._note(run_id, attempt_id, None, ending("FAILED", str(error), code="CLUSTER_ERROR", broken=True))
+            return True
+        except OSError as error:
+            message = f"The task could not be started: {error}"
+            self._note(run_id, attempt_id, None, ending("FAILED", message, code="INTERNAL_ERROR", broken=True))
+            return True
+        known = process | {"server": self._session}
+        started = {"process": known, "cluster": key, "kind": kind, "parameters": parameters}
+        self._note(run_id, attempt_id, started, None)
+        return True
+
+    def _keep_token(self, run_id: int, attempt_id: int, token: str) -> None:
+        """Makes the token valid until the attempt ends. Its hash is kept, so that it outlives this server."""
+        hashed = sha256(token.encode()).hexdigest()
+        with self._store.transaction():
+            run = self._store.get("run", str(run_id))
+            if run is not None:
+                next(each for each in run["attempts"] if each["run_id"] == attempt_id)["token"] = hashed
+                run_documents.keep(self._store, run)
+                self._store.put("run_token", hashed, dict(run["run_as"]))
+
+    def _note(self, run_id: int, attempt_id: int, started: Document | None, end: Document | None) -> None:
+        """Keeps that an attempt runs, or how it ended without."""
+        with self._store.transaction():
+            run = self._store.get("run", str(run_id))
+            if run is None:
+                return
+            attempt = next(each for each in run["attempts"] if each["run_id"] == attempt_id)
+            if started is not None:
+                attempt |= started | {"phase": "RUNNING", "running_since": run_documents.now()}
+                run_documents.keep(self._store, run)
+                notifications.post(self._store, run, attempt, "on_start")
+                return
+            output = {"error": end["message"] if end else ""}
+            seen = {attempt_id: {"ending": end, "output": output, "values": {}}}
+            turn = Turn(store=self._store, run=run, now=run_documents.now(), seen=seen, may_start=lambda: True, slots=0)
+            run_machine.advance(turn)
+            run_documents.keep(self._store, run)
+
+    def _adopt(self) -> None:
+        """Finds the processes whose start a kill kept from being noted."""
+        for run in self._runs():
+            for each in run["attempts"]:
+                if each["phase"] != "PENDING" or each["process"] is not None:
+                    continue
+                found = processes.marked(processes.TASK, str(self._compute.runs / each["folder"]))
+                for process in found:
+                    known = {"pid": process.pid, "created": process.create_time(), "server": ""}
+                    self._note(run["run_id"], each["run_id"], {"process": known, "kind": "", "parameters": {}}, None)
+                    break
