@@ -1,25 +1,63 @@
-"""Stations: how full they will be, and which need a van."""
+"""The history of the stations, as a slowly changing dimension of type 2.
 
-from collections.abc import Iterable, Mapping
+Each row says what a station was from one day to another. The history follows from all accepted rows of all daily
+snapshots and from nothing else, so the order in which they arrive doesn't matter. A station that a snapshot leaves out
+ends on that day; one whose row was rejected counts as left out.
+"""
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as f
+from pyspark.sql.window import Window
+
+from bike_sharing.tables import Tables
+
+ATTRIBUTES = ("name", "lat", "lon", "capacity")
+_COLUMNS = ("station_id", *ATTRIBUTES, "valid_from", "valid_to", "is_current")
 
 
-def net_flow(trips: Iterable[tuple[str, str]]) -> dict[str, int]:
-    """Bikes that each station gains (or loses) by the trips, given as pairs of start and end."""
-    flow: dict[str, int] = {}
-    for start, end in trips:
-        flow[start] = flow.get(start, 0) - 1
-        flow[end] = flow.get(end, 0) + 1
-    return flow
+def history(snapshots: DataFrame) -> DataFrame:
+    """The versions of each station.
 
-
-def needs_van(docks: Mapping[str, int], bikes: Mapping[str, int], flow: Mapping[str, int]) -> dict[str, int]:
-    """Bikes to bring to (or, negative, to take from) each station so that it ends the day half full.
-
-    Stations between a quarter and three quarters are left alone.
+    Args:
+        snapshots: one row for each station and day, with `station_id`, `day` and the attributes.
     """
-    moves = {}
-    for station, capacity in docks.items():
-        expected = bikes.get(station, 0) + flow.get(station, 0)
-        if not capacity / 4 <= expected <= capacity * 3 / 4:
-            moves[station] = capacity // 2 - expected
-    return moves
+    days = snapshots.select("day").distinct()
+    # All days fit into one window: there is one row a day.
+    next_day = f.lead("day").over(Window.orderBy("day"))
+    rows = snapshots.join(f.broadcast(days.withColumn("_next", next_day)), "day")
+    station = Window.partitionBy("station_id").orderBy("day")
+    same = [f.col(name).eqNullSafe(f.lag(name).over(station)) for name in ATTRIBUTES]
+    follows = f.col("day") == f.lag("_next").over(station)
+    begins = ~f.coalesce(follows, f.lit(False))
+    for attribute in same:
+        begins = begins | ~attribute
+    numbered = rows.withColumn("_begins", begins).withColumn("_version", f.count_if("_begins").over(station))
+    return (
+        numbered.groupBy("station_id", "_version")
+        .agg(
+            *(f.any_value(name).alias(name) for name in ATTRIBUTES),
+            f.min("day").alias("valid_from"),
+            f.max_by("_next", "day").alias("valid_to"),
+        )
+        .withColumn("is_current", f.col("valid_to").isNull())
+        .select(*_COLUMNS)
+    )
+
+
+def update(spark: SparkSession, tables: Tables) -> int:
+    """Bring `silver_stations` up to the snapshots in `silver_station_stock`; returns the number of changed rows.
+
+    Args:
+        spark: the session.
+        tables: where the tables are.
+    """
+    changed = " OR ".join(f"NOT t.{name} <=> s.{name}" for name in (*ATTRIBUTES, "valid_to"))
+    merged = spark.sql(
+        f"""MERGE INTO {tables.name("silver_stations")} AS t USING {{history}} AS s
+        ON t.station_id = s.station_id AND t.valid_from = s.valid_from
+        WHEN MATCHED AND ({changed}) THEN UPDATE SET *
+        WHEN NOT MATCHED THEN INSERT *
+        WHEN NOT MATCHED BY SOURCE THEN DELETE""",
+        history=history(spark.table(tables.name("silver_station_stock"))),
+    )
+    return int(merged.collect()[0]["num_affected_rows"])

@@ -1,0 +1,68 @@
+"""Upkeep of the tables: small files put together, files that no version needs any more deleted."""
+
+from dataclasses import dataclass
+
+from pyspark.sql import SparkSession
+
+from bike_sharing.tables import COLUMNS, Tables
+
+SHORTEST_HOURS = 168
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """What was done to a table.
+
+    Args:
+        table: its name without catalog and schema.
+        compacted: small files that were put together.
+        written: files that they became.
+    """
+
+    table: str
+    compacted: int
+    written: int
+
+
+@dataclass(frozen=True)
+class MaintainReport:
+    """What a run did.
+
+    Args:
+        tables: the upkeep of each table.
+        retention_hours: older versions than this can't be read any more.
+    """
+
+    tables: tuple[Upkeep, ...]
+    retention_hours: int
+
+
+def run(
+    spark: SparkSession, tables: Tables, retention_hours: int = SHORTEST_HOURS, *, allow_short_retention: bool = False
+) -> MaintainReport:
+    """Compact all tables and delete files that only versions older than the retention need.
+
+    Args:
+        spark: the session.
+        tables: where the tables are; missing ones are made.
+        retention_hours: how long old versions can be read, in hours.
+        allow_short_retention: take less than a week. A job that reads or writes for longer than the retention can then
+            lose files under its hands; Delta refuses it as well, unless the session turns its check off
+            (https://docs.delta.io/latest/delta-utility.html#remove-files-no-longer-referenced-by-a-delta-table).
+
+    Raises:
+        ValueError: the retention is negative, or shorter than a week without being allowed.
+    """
+    if retention_hours < 0 or (retention_hours < SHORTEST_HOURS and not allow_short_retention):
+        raise ValueError(
+            f"A retention of {retention_hours} hours is shorter than {SHORTEST_HOURS}; running jobs could lose files."
+            " Say allow_short_retention=True if none runs."
+        )
+    tables.create(spark)
+    done = []
+    for table in COLUMNS:
+        name = tables.name(table)
+        metrics = spark.sql(f"OPTIMIZE {name}").select("metrics.numFilesRemoved", "metrics.numFilesAdded").collect()[0]
+        spark.sql(f"VACUUM {name} RETAIN {int(retention_hours)} HOURS")
+        done.append(Upkeep(table, int(metrics[0]), int(metrics[1])))
+    return MaintainReport(tuple(done), retention_hours)

@@ -1,0 +1,166 @@
+"""Whether the data can be trusted: is it fresh, is there enough of it, was too much of it rejected?"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
+
+from pyspark.sql import Row, SparkSession
+from pyspark.sql import functions as f
+
+from bike_sharing import calendar
+from bike_sharing.sources import SOURCES, Source
+from bike_sharing.tables import Tables
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is still good.
+
+    Args:
+        as_of: the instant to judge for; None is now.
+        max_age_hours: greatest age in hours of the newest file day of each source, counted from the day's end.
+        min_rows: fewest accepted trips of the newest file day.
+        max_quarantine_share: greatest share (0 to 1) of the rows of each source's newest file day that are in the
+            quarantine.
+    """
+
+    as_of: datetime | None = None
+    max_age_hours: float = 48
+    min_rows: int = 1
+    max_quarantine_share: float = 0.2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A limit that is broken.
+
+    Args:
+        check: `freshness`, `volume` or `quality`.
+        source: which source.
+        message: what was measured, and the limit.
+    """
+
+    check: str
+    source: str
+    message: str
+
+
+class WatchError(Exception):
+    """Limits are broken; the message lists all findings."""
+
+    def __init__(self, found: list[Finding]) -> None:
+        """Keep the findings in `findings`."""
+        self.findings = found
+        lines = [f"- {finding.check} of {finding.source}: {finding.message}" for finding in found]
+        super().__init__("\n".join([f"The data breaks {len(found)} of its limits:", *lines]))
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What is measured of a source.
+
+    Args:
+        source: which.
+        newest_day: newest file day that arrived; None when nothing ever did.
+        age_hours: hours from the end of that day in the city.
+        arrived: rows of bronze of that day.
+        accepted: those in silver.
+        quarantined: those in the quarantine.
+    """
+
+    source: str
+    newest_day: date | None
+    age_hours: float
+    arrived: int
+    accepted: int
+    quarantined: int
+
+    @property
+    def quarantine_share(self) -> float:
+        """Rejected rows in proportion to those that arrived, 0 to 1."""
+        return self.quarantined / self.arrived if self.arrived else 0.0
+
+
+def figures(spark: SparkSession, tables: Tables, as_of: datetime | None = None) -> list[Figures]:
+    """Measure each source's newest file day.
+
+    Args:
+        spark: the session.
+        tables: where the tables are; missing ones are made.
+        as_of: the instant to judge for, with a time zone; None is now.
+    """
+    tables.create(spark)
+    now = as_of or datetime.now(timezone.utc)
+    end_of_day = f"unix_seconds({calendar.midnight('date_add(max(file_day), 1)')})"
+    files = spark.table(tables.name("ingested_files")).groupBy("source")
+    newest = {
+        str(row["source"]): row for row in files.agg(f.max("file_day").alias("day"), f.expr(end_of_day).alias("end")).collect()
+    }
+    return [_measured(spark, tables, source, newest.get(source.name), now) for source in SOURCES]
+
+
+def _measured(spark: SparkSession, tables: Tables, source: Source, newest: Row | None, now: datetime) -> Figures:
+    if newest is None:
+        return Figures(source.name, None, float("inf"), 0, 0, 0)
+    arrived = spark.table(tables.name(source.bronze)).where(f.col("_file_day") == newest["day"])
+    rejected = spark.table(tables.name("quarantine")).where(f.col("source") == source.name)
+    silver = spark.table(tables.name(source.silver)).select("_batch", "_row")
+    accepted = arrived.select("_batch", "_row").join(silver, ["_batch", "_row"], "left_semi")
+    return Figures(
+        source.name,
+        newest["day"],
+        (now.timestamp() - newest["end"]) / 3600,
+        arrived.count(),
+        accepted.count(),
+        rejected.where(f.col("file_day") == newest["day"]).count(),
+    )
+
+
+def findings(spark: SparkSession, tables: Tables, limits: Limits) -> list[Finding]:
+    """The limits that the data breaks; none when all is well.
+
+    Args:
+        spark: the session.
+        tables: where the tables are; missing ones are made.
+        limits: what is still good.
+    """
+    return [finding for measured in figures(spark, tables, limits.as_of) for finding in judge(measured, limits)]
+
+
+def judge(measured: Figures, limits: Limits) -> list[Finding]:
+    """The limits that one source's figures break.
+
+    Args:
+        measured: the figures.
+        limits: what is still good.
+    """
+    source, found = measured.source, []
+    if measured.newest_day is None:
+        return [Finding("freshness", source, "nothing has ever arrived")]
+    if measured.age_hours > limits.max_age_hours:
+        age = f"the newest day is {measured.newest_day}, which ended {measured.age_hours:.1f} hours ago"
+        found.append(Finding("freshness", source, f"{age}; at most {limits.max_age_hours:g} are allowed"))
+    if source == "trips" and measured.accepted < limits.min_rows:
+        rows = f"{measured.accepted} of {measured.arrived} rows of {measured.newest_day} were accepted"
+        found.append(Finding("volume", source, f"{rows}; at least {limits.min_rows} are expected"))
+    if measured.quarantine_share > limits.max_quarantine_share:
+        share = f"{measured.quarantine_share:.1%} of the rows of {measured.newest_day} are in the quarantine"
+        found.append(Finding("quality", source, f"{share}; at most {limits.max_quarantine_share:.1%} are allowed"))
+    return found
+
+
+def check(spark: SparkSession, tables: Tables, limits: Limits) -> list[Figures]:
+    """Fail when the data breaks a limit; otherwise give the figures.
+
+    Args:
+        spark: the session.
+        tables: where the tables are; missing ones are made.
+        limits: what is still good.
+
+    Raises:
+        WatchError: limits are broken; all of them are named.
+    """
+    measured = figures(spark, tables, limits.as_of)
+    found = [finding for one in measured for finding in judge(one, limits)]
+    if found:
+        raise WatchError(found)
+    return measured
