@@ -1,13 +1,14 @@
 """The stations' snapshots: what each day's file says, and which of its lines are good."""
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from typing import NamedTuple
 
-from .week import DAYS, dice
+from .week import DAYS, dice, two_of
 
 PLACES = (
     "Westbahnhof", "Währinger Straße", "Schottentor", "Karlsplatz", "Praterstern", "Volksoper", "Nußdorf",
@@ -57,7 +58,7 @@ class Snapshot:
 
     text: str
     stations: dict[str, Station]
-    broken: dict[str, int]
+    broken: Mapping[str, int]
 
     @property
     def lines(self) -> int:
@@ -77,20 +78,21 @@ def snapshot(day: date, seed: int) -> Snapshot:
         if station.station_id == TWICE:
             lines.append(lines[-1])
     some = stations["S001"]
-    broken = {
-        "station_id_missing": [_line(some, station_id=None), _line(some, station_id="")],
-        "position_wrong": [
-            _line(some, station_id="S901", lat=None),
-            _line(some, station_id="S902", lat=0.0, lon=0.0),
-            _line(some, station_id="S903", lat=some.lon, lon=some.lat),
-        ],
-        "capacity_wrong": [_line(some, station_id="S904", capacity=None), _line(some, station_id="S905", capacity=0)],
-    }
-    for texts in broken.values():
-        lines += texts
+    mistakes: tuple[tuple[str, dict[str, object]], ...] = (
+        ("station_id_missing", {"station_id": None}),
+        ("position_wrong", {"station_id": "S901", "lat": None}),
+        ("capacity_wrong", {"station_id": "S902", "capacity": None}),
+        ("station_id_missing", {"station_id": ""}),
+        ("position_wrong", {"station_id": "S903", "lat": 0.0, "lon": 0.0}),
+        ("capacity_wrong", {"station_id": "S904", "capacity": 0}),
+        ("position_wrong", {"station_id": "S905", "lat": some.lon, "lon": some.lat}),
+    )
+    broken = Counter(duplicate=1)
+    for rule, changes in two_of(mistakes, day):
+        lines.append(_line(some, **changes))
+        broken[rule] += 1
     dice(seed, day).shuffle(lines)
-    counts = {rule: len(texts) for rule, texts in broken.items()} | {"duplicate": 1}
-    return Snapshot("".join(f"{line}\n" for line in lines), stations, counts)
+    return Snapshot("".join(f"{line}\n" for line in lines), stations, broken)
 
 
 def history(days: Iterable[date], seed: int) -> list[Version]:

@@ -1,12 +1,13 @@
 """The weather's files: one observation an hour, in units that change with the sensor, and which lines are good."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cache
 from typing import NamedTuple
 
-from .week import DAYS, dice, hours
+from .week import DAYS, dice, hours, two_of
 
 HEADER = "observed_at,temperature,temperature_unit,wind,wind_unit,precipitation_mm"
 FAHRENHEIT = DAYS[2:4]
@@ -28,7 +29,7 @@ class File:
 
     text: str
     observations: list[Observation]
-    broken: dict[str, int]
+    broken: Mapping[str, int]
 
     @property
     def lines(self) -> int:
@@ -66,12 +67,17 @@ class _Reading:
 def file(day: date, seed: int) -> File:
     """The file of a day of the week. It says the last hour of the day before once more, with another temperature."""
     readings = _readings(day, seed)
-    broken = {
-        "observed_at_unreadable": {1: {"observed_at": "n/a"}, 2: {"observed_at": f"{day:%d.%m.%Y} 02:00"}},
-        "temperature_wrong": {4: {"temperature": ""}, 5: {"temperature": "999"}, 6: {"temperature": "-60.0"}},
-        "wind_wrong": {8: {"wind": ""}, 9: {"wind": "-1.0"}},
-    }
-    spoiled = {hour: changes for those in broken.values() for hour, changes in those.items()}
+    mistakes = (
+        ("observed_at_unreadable", {"observed_at": "n/a"}),
+        ("temperature_wrong", {"temperature": ""}),
+        ("wind_wrong", {"wind": ""}),
+        ("observed_at_unreadable", {"observed_at": f"{day:%d.%m.%Y} 02:00"}),
+        ("temperature_wrong", {"temperature": "999"}),
+        ("wind_wrong", {"wind": "-1.0"}),
+        ("temperature_wrong", {"temperature": "-60.0"}),
+    )
+    chosen = list(two_of(mistakes, day))
+    spoiled = {5 + 3 * place: changes for place, (_, changes) in enumerate(chosen)}
     good = [reading for hour, reading in enumerate(readings) if hour not in spoiled]
     lines = [reading.text(**spoiled.get(hour, {})) for hour, reading in enumerate(readings)]
     again = [readings[12]]
@@ -80,9 +86,8 @@ def file(day: date, seed: int) -> File:
         again.append(replace(last, temperature=round(last.temperature + 1.5, 1)))
     lines += [reading.text() for reading in again]
     dice(seed, day).shuffle(lines)
-    counts = {rule: len(those) for rule, those in broken.items()}
     text = "".join(f"{line}\n" for line in [HEADER, *lines])
-    return File(text, [reading.observation() for reading in good + again], counts)
+    return File(text, [reading.observation() for reading in good + again], Counter(rule for rule, _ in chosen))
 
 
 def observed(days: Iterable[date], seed: int) -> dict[datetime, Observation]:

@@ -3,9 +3,13 @@
 The clocks go back on Sunday 2024-10-27: 02:00 to 03:00 happens twice there, and the day has 25 hours.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
+from typing import TypeVar
 from zoneinfo import ZoneInfo
+
+T = TypeVar("T")
 
 CITY = ZoneInfo("Europe/Vienna")
 MONDAY = date(2024, 10, 21)
@@ -34,3 +38,9 @@ def wall_clock(instant: datetime) -> str:
 def dice(*parts: object) -> Random:
     """Random numbers that are the same whenever the parts are."""
     return Random("/".join(map(str, parts)))  # noqa: S311 - sample data needs numbers that come again, not secret ones
+
+
+def two_of(seven: Sequence[T], day: date) -> tuple[T, T]:
+    """Two of seven things for a day of the week: each has its turn on two days, so that no day has too many of them."""
+    number = DAYS.index(day)
+    return seven[number], seven[(number + 3) % 7]
