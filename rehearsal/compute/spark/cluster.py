@@ -17,8 +17,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from py4j.clientserver import ClientServer, JavaParameters, PythonParameters
-from py4j.protocol import Py4JError
+from py4j.clientserver import (  # type: ignore[import-untyped] # published without types
+    ClientServer,
+    JavaParameters,
+    PythonParameters,
+)
+from py4j.protocol import Py4JError  # type: ignore[import-untyped] # likewise
 
 from rehearsal.compute.spark import jvm, leases, settings
 from rehearsal.compute.spark.jvm import Jvm, SparkError
@@ -71,21 +75,21 @@ def run(directory: Path, data: Path, memory: str, idle: float, told: threading.E
         java = jvm.start(chosen, memory=memory, scratch=Path(scratch), log=log, environment=variables)
         try:
             gateway = _gateway(java)
-            spark = gateway.jvm.org.apache.spark.sql.classic.SparkSession.builder().getOrCreate()
+            gateway.jvm.org.apache.spark.sql.classic.SparkSession.builder().getOrCreate()
             _tell(ready, java, _service(gateway).localPort(), token)
-            return _serve(directory, java, gateway, spark, idle, told)
+            return _serve(directory, java, gateway, idle, told)
         finally:
             ready.unlink(missing_ok=True)
             java.stop()
 
 
-def _serve(directory: Path, java: Jvm, gateway: Any, spark: Any, idle: float, told: threading.Event) -> int:
+def _serve(directory: Path, java: Jvm, gateway: Any, idle: float, told: threading.Event) -> int:
     used = time.monotonic()
     while not told.wait(_LOOK_EVERY):
         if java.process.poll() is not None:
             raise SparkError(f"Java has ended with {java.process.returncode}; see {directory / 'cluster.log'}")
         for lease in leases.ended(directory):
-            _end(gateway, spark, lease)
+            _end(gateway, lease)
         if leases.any_held(directory):
             used = time.monotonic()
         elif time.monotonic() - used > idle:
@@ -93,12 +97,13 @@ def _serve(directory: Path, java: Jvm, gateway: Any, spark: Any, idle: float, to
     return 0
 
 
-def _end(gateway: Any, spark: Any, lease: leases.Lease) -> None:
+def _end(gateway: Any, lease: leases.Lease) -> None:
     """Ends what a session still runs; its process is gone."""
     # A Java that is ending refuses: the next look finds that it has ended.
     with contextlib.suppress(Py4JError):
         if lease.kind == "classic":
-            spark.sparkContext().cancelJobsWithTag(f"spark-session-{lease.session}")
+            spark = gateway.jvm.org.apache.spark.SparkContext.getOrCreate()
+            spark.cancelJobsWithTag(f"spark-session-{lease.session}")
         else:
             key = gateway.jvm.org.apache.spark.sql.connect.service.SessionKey(lease.user, lease.session)
             _service(gateway).sessionManager().closeSession(key)
@@ -113,7 +118,7 @@ def _gateway(java: Jvm) -> Any:
 
 def _service(gateway: Any) -> Any:
     holder = getattr(gateway.jvm, "org.apache.spark.sql.connect.service.SparkConnectService$")
-    return getattr(holder, "MODULE$")  # noqa: B009 - Scala's name for an object isn't one of Python's
+    return getattr(holder, "MODULE$")
 
 
 def _tell(file: Path, java: Jvm, port: int, token: str) -> None:

@@ -6,6 +6,7 @@ when its standard input does, so that it never outlives the process that started
 """
 
 import os
+import struct
 import subprocess
 import sys
 import tempfile
@@ -13,8 +14,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
-
-from pyspark.serializers import UTF8Deserializer, read_int
 
 from rehearsal.toolchain import jars
 from rehearsal.toolchain import java as java_runtime
@@ -118,8 +117,10 @@ def start(
                 process.wait()
                 raise SparkError(f"Spark was not there after {READY_WITHIN:.0f} s; see {_name(log)}")
             time.sleep(0.02)
-        with told.open("rb") as stream:  # it is moved to its place when it is complete
-            return Jvm(process=process, port=read_int(stream), secret=UTF8Deserializer().loads(stream))
+        # It is moved to its place when it is complete: the port and the secret's length, 4 bytes each, and the secret.
+        content = told.read_bytes()
+        port, length = struct.unpack("!ii", content[:8])
+        return Jvm(process=process, port=port, secret=content[8 : 8 + length].decode())
 
 
 def _options(memory: str, scratch: Path) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import pyspark.sql
+import pyspark.util
 from pyspark import SparkConf, SparkContext
 from pyspark.java_gateway import launch_gateway
 
@@ -20,6 +21,11 @@ from rehearsal.compute.spark import jvm, leases, settings
 from rehearsal.compute.spark.jvm import Jvm, SparkError
 
 Kind: TypeAlias = Literal["classic", "serverless"]
+
+_spark_connect = pyspark.util.local_connect_and_auth
+
+# pyspark writes Java's stack trace of each failed query to standard error, and raises the error besides.
+logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL + 1)
 
 
 def attach(directory: Path, *, kind: Kind) -> pyspark.sql.SparkSession:
@@ -53,11 +59,12 @@ def _attach_serverless(directory: Path, cluster: dict[str, Any]) -> pyspark.sql.
 
 def _classic(port: int, secret: str) -> tuple[pyspark.sql.SparkSession, str]:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    pyspark.util.local_connect_and_auth = _connect
     # The variables are how pyspark is told of a gateway that is there; children must not get the secret.
     told = {"PYSPARK_GATEWAY_PORT": str(port), "PYSPARK_GATEWAY_SECRET": secret}
     os.environ.update(told)
     try:
-        gateway = launch_gateway()
+        gateway = launch_gateway()  # type: ignore[no-untyped-call] # pyspark's own
     finally:
         for name in told:
             del os.environ[name]
@@ -65,13 +72,18 @@ def _classic(port: int, secret: str) -> tuple[pyspark.sql.SparkSession, str]:
     base = java.org.apache.spark.sql.classic.SparkSession.builder().getOrCreate()
     context = java.org.apache.spark.api.java.JavaSparkContext(base.sparkContext())
     # pyspark's own way with Ctrl-C cancels the jobs of all sessions.
-    # It writes a stack trace of Java's to standard error for each failed query, which is raised anyway.
-    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL + 1)
     before = signal.getsignal(signal.SIGINT)
     sc = SparkContext(gateway=gateway, jsc=context, conf=SparkConf(_jconf=base.sparkContext().conf()))
     signal.signal(signal.SIGINT, before)
     own = base.newSession()
     return pyspark.sql.SparkSession(sc, own), own.sessionUUID()
+
+
+def _connect(port: str | int | None, auth_secret: str) -> tuple[Any, ...]:
+    """pyspark's own way to fetch rows, but leaving no socket to the garbage collector, of which Python warns."""
+    file, made = _spark_connect(port, auth_secret)
+    made.close()  # in effect when the file is closed, too
+    return file, made
 
 
 def local(data: Path) -> pyspark.sql.SparkSession:
@@ -96,5 +108,7 @@ def local(data: Path) -> pyspark.sql.SparkSession:
 
 
 def _end(java: Jvm, scratch: Path) -> None:
+    if SparkContext._active_spark_context is not None:  # else its server of accumulators misses Java, and says so
+        SparkContext._active_spark_context.stop()
     java.stop()
     shutil.rmtree(scratch, ignore_errors=True)
