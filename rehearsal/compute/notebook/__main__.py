@@ -4,9 +4,10 @@ import atexit
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from rehearsal.compute.notebook.calls import SECRETS_OPTION
+from rehearsal.compute.notebook.calls import CALLED_OPTION
 from rehearsal.compute.notebook.redaction import Redactor
 from rehearsal.compute.notebook.runner import Runner
 from rehearsal.compute.notebook.task import Result, Task, write_json
@@ -14,11 +15,15 @@ from rehearsal.compute.notebook.task import Result, Task, write_json
 
 def main(arguments: list[str]) -> int:
     """Runs the task; gives the exit code."""
-    if len(arguments) not in (1, 2) or arguments[1:] not in ([], [SECRETS_OPTION]):
+    if len(arguments) not in (1, 2) or arguments[1:] not in ([], [CALLED_OPTION]):
         print("usage: python -m rehearsal.compute.notebook TASK_DIR", file=sys.stderr)
         return 2
     task = Task.read(Path(arguments[0]))
-    redactor = Redactor(json.load(sys.stdin) if arguments[1:] else None)
+    redactor = Redactor()
+    if arguments[1:]:
+        told = json.load(sys.stdin)
+        redactor = Redactor(told["secrets"])
+        task = replace(task, parameters=told["parameters"])
     # The notebook doesn't find the token among its variables.
     result = Runner(task, os.environ.pop("DATABRICKS_TOKEN", ""), redactor).run()
     _write(task, result)

@@ -14,8 +14,9 @@ from rehearsal.compute.notebook.redaction import Redactor
 from rehearsal.compute.notebook.task import Result, Task
 
 CHECKOUT = Path(__file__).parents[3]
-SECRETS_OPTION = "--secrets-on-stdin"
-"""The secrets that the caller knows come as a JSON list on stdin, so that they are redacted there, too."""
+CALLED_OPTION = "--called"
+"""What may be secret comes as JSON on stdin: `secrets` that the caller knows, to be redacted there, too, and `parameters`,
+of which `task.json` has only what is no secret."""
 
 
 class Calls:
@@ -48,11 +49,13 @@ class Calls:
         """
         self._count += 1
         name = f"notebooks/{self._count}"
-        task = replace(self._task, directory=self._task.directory / name, notebook=path, parameters=parameters)
+        shown = self._redactor.content(parameters)
+        task = replace(self._task, directory=self._task.directory / name, notebook=path, parameters=shown)
         task.write()
+        told = {"secrets": self._redactor.values, "parameters": parameters}
         output = {"type": "notebook", "path": path, "directory": name, "state": "FAILED", "result": None}
         try:
-            code = self._wait(task, timeout)
+            code = self._wait(task.directory, told, timeout)
         except subprocess.TimeoutExpired:
             message = f"{path} did not end within {timeout:g} s and was ended"
             raise CallError(message, output | {"error": message}) from None
@@ -65,12 +68,12 @@ class Calls:
             raise CallError(f"{path} failed: {result.error}", output)
         return output, result.result or ""
 
-    def _wait(self, task: Task, timeout: float) -> int:
+    def _wait(self, directory: Path, told: dict[str, Any], timeout: float) -> int:
         out, error = self._streams
         environment: dict[str, str] = {**os.environ, "DATABRICKS_TOKEN": self._token}
         # In this process's group: whoever ends the group ends it as well.
         with subprocess.Popen(
-            [sys.executable, "-m", __package__, str(task.directory), SECRETS_OPTION],
+            [sys.executable, "-m", __package__, str(directory), CALLED_OPTION],
             cwd=CHECKOUT,
             env=environment,
             stdin=subprocess.PIPE,
@@ -78,7 +81,7 @@ class Calls:
             stderr=error,
         ) as process:
             try:
-                process.communicate(json.dumps(self._redactor.values).encode(), timeout=timeout or None)
+                process.communicate(json.dumps(told).encode(), timeout=timeout or None)
             except BaseException:
                 _end(process.pid)
                 raise

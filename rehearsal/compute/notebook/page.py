@@ -24,7 +24,7 @@ from rehearsal.compute.notebook.task import Result, write_text
 ROWS_SHOWN = 1_000
 """Rows of a table on the page; `cells.json` has them all."""
 
-_HIGHLIGHT_LIMIT = 100_000  # characters of a cell; beyond, colours cost seconds
+_HIGHLIGHT_LIMIT = 500_000  # characters of all cells; beyond, colours cost seconds
 _LEXERS = {"python": "python", "sql": "sql", "sh": "bash"}
 _WORDS = {"SUCCESS": "Succeeded", "FAILED": "Failed", "RUNNING": "Running", "WAITING": "Waiting", "SKIPPED": "Skipped"}
 
@@ -48,13 +48,13 @@ def render(directory: Path, result: Result) -> str:
         task = json.loads((directory / "task.json").read_text(encoding="utf-8"))
         run = {"notebook": task["notebook"], "user": task.get("user", ""), "parameters": {}, "cells": []}
     numbered = _numbered(run["cells"], directory, "")
-    failed = [cell for cell in numbered if cell["state"] in ("FAILED", "RUNNING")]
     started = run.get("started")
     return _template().render(
         run=run,
         cells=numbered,
         result=result,
-        failed=failed[0] if failed else None,
+        failed=_failed(numbered),
+        coloured=sum(len(cell["source"]) for cell in numbered) < _HIGHLIGHT_LIMIT,
         started=datetime.fromtimestamp(started, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if started else "",
     )
 
@@ -68,6 +68,14 @@ def _numbered(cells: list[dict[str, Any]], directory: Path, prefix: str) -> list
             cell | {"number": own, "outputs": outputs, "cells": _numbered(cell["cells"], directory, f"{own}.")}
         )
     return found
+
+
+def _failed(cells: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The cell that failed, or at which the run was ended; the innermost one."""
+    for cell in cells:
+        if cell["state"] in ("FAILED", "RUNNING"):
+            return _failed(cell["cells"]) or cell
+    return None
 
 
 def _with_cells(output: dict[str, Any], directory: Path, prefix: str) -> dict[str, Any]:
@@ -112,13 +120,13 @@ def _without_magic(text: str) -> str:
     return re.sub(r"\A\s*%{1,2}md(-sandbox)?\b[ \t]*\n?", "", text)
 
 
-def _code(text: str, kind: str) -> markupsafe.Markup:
+def _code(text: str, kind: str, coloured: bool) -> markupsafe.Markup:
     lexer = _LEXERS.get(kind)
-    if lexer is None or len(text) > _HIGHLIGHT_LIMIT:
+    if lexer is None or not coloured:
         return markupsafe.escape(text)
     # The formatter escapes.
-    coloured = highlight(text, get_lexer_by_name(lexer, stripnl=False), HtmlFormatter(nowrap=True))
-    return markupsafe.Markup(coloured)  # noqa: S704 - the formatter escapes
+    html = highlight(text, get_lexer_by_name(lexer, stripnl=False), HtmlFormatter(nowrap=True))
+    return markupsafe.Markup(html)  # noqa: S704 - the formatter escapes
 
 
 def _duration(seconds: float | None) -> str:

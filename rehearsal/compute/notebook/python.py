@@ -109,12 +109,11 @@ def _all_names(code: types.CodeType) -> Iterator[str]:
             yield from _all_names(constant)
 
 
-def one_line(error: BaseException) -> str:
-    """The error in a line, without where it happened."""
-    described = traceback.format_exception_only(error)
-    # Of a syntax error the last line is the one with its name; other messages may have several lines.
-    text = described[-1] if isinstance(error, SyntaxError) else described[0]
-    return text.strip().split("\n")[0]
+def one_line(error: BaseException, redact: Callable[[str], str] = str) -> str:
+    """The error in a line, without where it happened: its class and the first line of what it says."""
+    # A secret may have several lines, so it goes first.
+    lines = redact(str(error)).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def trace(error: BaseException) -> str:

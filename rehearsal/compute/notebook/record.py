@@ -21,7 +21,8 @@ OUTPUT_LIMIT = 10 * 1024 * 1024
 """Characters of output that a cell keeps."""
 
 _OWN_WORDS = frozenset({"type", "stream", "kind", "state", "png"})
-_MOST_OF_THE_TIME = 20  # writing cells.json may take one part in so many
+_SMALL = 256 * 1024  # bytes of a cells.json that is written whenever something happens
+_PART_OF_THE_TIME = 20  # writing a larger one may take one part in so many
 
 
 @dataclass
@@ -108,12 +109,13 @@ class Record:
         self._started = time.time()
         self._written = 0.0
         self._cost = 0.0
+        self._size = 0
         self.cells: list[CellRecord] = []
 
     def write(self, *, now: bool = False) -> None:
         """Writes `cells.json`; a large one not after each cell, unless `now`."""
         begin = time.monotonic()
-        if not now and begin - self._written < self._cost * _MOST_OF_THE_TIME:
+        if not now and self._size > _SMALL and begin - self._written < self._cost * _PART_OF_THE_TIME:
             return
         content = {
             "notebook": self._task.notebook,
@@ -123,6 +125,6 @@ class Record:
             "seconds": time.time() - self._started,
             "cells": [each.content() for each in self.cells],
         }
-        write_json(self._task.directory / "cells.json", self._redactor.content(content, _OWN_WORDS))
+        self._size = write_json(self._task.directory / "cells.json", self._redactor.content(content, _OWN_WORDS))
         self._written = time.monotonic()
         self._cost = self._written - begin

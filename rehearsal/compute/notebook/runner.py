@@ -121,7 +121,7 @@ class Runner:
             text = value[:RESULT_LIMIT].decode("utf-8", "ignore")
             return Result(state="SUCCESS", result=text, truncated=len(value) > RESULT_LIMIT)
         except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt are failures of the notebook, too
-            return Result(state="FAILED", error=one_line(error), error_trace=trace(error))
+            return Result(state="FAILED", error=one_line(error, self._redactor.text), error_trace=trace(error))
         return Result(state="SUCCESS")
 
     def _result(self, result: Result) -> Result:
@@ -162,6 +162,8 @@ class Runner:
         except BaseException as error:
             if isinstance(error, NameError) and error.name == "sc" and self._task.kind == "serverless":
                 error.add_note(_NO_SC)
+            if record.cell.kind not in ("python", "run"):
+                error.add_note(f"In {name} (%{record.cell.kind})")
             record.state = "FAILED"
             record.error = trace(error)
             raise

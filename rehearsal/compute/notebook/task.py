@@ -110,9 +110,11 @@ class Result:
             return None
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Writes a file so that readers see it whole or not at all."""
-    write_text(path, json.dumps(content, ensure_ascii=False))
+def write_json(path: Path, content: Any) -> int:
+    """Writes a file so that readers see it whole or not at all; gives how many characters it has."""
+    text = json.dumps(content, ensure_ascii=False)
+    write_text(path, text)
+    return len(text)
 
 
 def write_text(path: Path, text: str) -> None:
