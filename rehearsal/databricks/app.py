@@ -14,6 +14,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rehearsal.databricks import (
+    destinations,
+    files,
     jobs,
     permissions,
     principals,
@@ -28,6 +30,7 @@ from rehearsal.databricks.calls import Call, Endpoint
 from rehearsal.databricks.compute import Compute
 from rehearsal.databricks.errors import ApiError, ScimError
 from rehearsal.databricks.notifications import ORG_ID
+from rehearsal.databricks.run_pages import Pages
 from rehearsal.databricks.scheduler import Scheduler
 from rehearsal.service import Controlled
 from rehearsal.store import Document, Store
@@ -38,8 +41,13 @@ _ENDPOINTS: tuple[Endpoint, ...] = (
     *scim.ENDPOINTS,
     *jobs.ENDPOINTS,
     *runs.ENDPOINTS,
+    *files.ENDPOINTS,
+    *destinations.ENDPOINTS,
     *secrets.ENDPOINTS,
 )
+
+# Where a body is nothing but a file.
+_BYTES = ("/api/2.0/workspace-files/", "/api/2.0/fs/files/")
 
 # A multipart form keeps what isn't sent as a file in memory; it may hold the longest content that import takes.
 _MAX_FORM_FIELD = 16 * 1024 * 1024
@@ -96,6 +104,7 @@ def create_app(
         routes=[
             Route("/.well-known/databricks-config", _host_metadata),
             *(Route(each.path, front.endpoint(each), methods=[each.method]) for each in _ENDPOINTS),
+            *Pages(store, tokens, compute).routes,
         ],
         exception_handlers={
             ApiError: _answer_error,
@@ -166,7 +175,7 @@ async def _read(request: Request) -> tuple[Document, bytes | None]:
                     fields[name] = value
             return fields, raw
     raw = await request.body()
-    if not raw or "/workspace-files/" in request.url.path:
+    if not raw or request.url.path.startswith(_BYTES):
         return {}, raw
     try:
         body: Any = json.loads(raw)

@@ -11,7 +11,7 @@ from hashlib import sha256
 from rehearsal.databricks import principals
 from rehearsal.databricks.errors import ApiError
 from rehearsal.databricks.principals import Caller
-from rehearsal.databricks.users import EXPIRED_KEY, USER_KEYS
+from rehearsal.databricks.users import EXPIRED_KEY, SEEDS, USER_KEYS
 from rehearsal.store import Document, Store
 
 
@@ -55,6 +55,11 @@ class Tokens:
         if login is None or document is None or key == EXPIRED_KEY or not document["active"]:
             raise ApiError(403, 403, "Invalid access token.")
         return principals.caller(store, login["kind"], document)
+
+    def is_user(self, caller: Caller, name: str) -> bool:
+        """Whether the caller is called so: by their own name or by the rehearsal's short one."""
+        seed = next((each for each in SEEDS if each.name == caller.name), None)
+        return name in (caller.name, seed.key if seed else None)
 
 
 def _of_run(store: Store, who: Document) -> Caller:

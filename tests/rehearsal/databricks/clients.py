@@ -1,6 +1,7 @@
 """Clients of the stand-in: the official SDK, and plain HTTP for what the SDK hides."""
 
 import base64
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -21,10 +22,12 @@ class Workspace:
 
     Args:
         url: where it is.
+        state: where it keeps what runs make.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, state: Path = Path()) -> None:
         self.url = url
+        self.state = state
         self._http = httpx.Client(base_url=url, timeout=20)
         self._sdks: dict[str, WorkspaceClient] = {}
 
