@@ -10,18 +10,16 @@ from components.jobs import Jobs, JobsArgs
 from components.notebooks import Notebooks, NotebooksArgs
 from components.passing_faults import repeat_after_passing_faults
 from components.providers import connect
+from components.release_commit import release_commit
 from components.workspace_folder import WorkspaceFolder, WorkspaceFolderArgs
 
 quiet.be_quiet()
 config = settings.load()
 repeat_after_passing_faults(config.services.organization_url, config.services.azure_devops_attempts)
 options = connect(config.services)
-workspace = config.workspace
+workspace, owner = config.workspace, config.control_plane
 
-if config.control_plane:
-    control_plane = own_control_plane(config, config.control_plane, options)
-else:
-    control_plane = read_control_plane(config)
+control_plane = own_control_plane(config, owner, options) if owner else read_control_plane(config)
 gate_args = DeploymentGateArgs(
     project_id=control_plane.project_id,
     environment=config.environment,
@@ -33,18 +31,23 @@ gate_args = DeploymentGateArgs(
 )
 gate = DeploymentGate("gate", gate_args, options)
 folder = WorkspaceFolder("folder", WorkspaceFolderArgs(folder=workspace.folder, protect=workspace.protect), options)
-notebooks_args = NotebooksArgs(directory=folder.directory, folder=workspace.folder, notebooks=config.notebooks)
-notebooks = Notebooks("notebooks", notebooks_args, options)
-jobs_args = JobsArgs(
-    environment=config.environment, folder=workspace.folder, jobs=config.jobs, digest=notebooks.digest, after=notebooks
+files = NotebooksArgs(
+    directory=folder.directory, folder=workspace.folder, notebooks=config.notebooks, tests=config.tests
 )
+notebooks = Notebooks("notebooks", files, options)
 everything = [*control_plane.owned, gate, notebooks]
 if config.jobs:
+    jobs_args = JobsArgs(
+        environment=config.environment,
+        folder=workspace.folder,
+        jobs=config.jobs,
+        digest=notebooks.digest,
+        commit=release_commit(config.notebooks.folder),
+        after=notebooks,
+    )
     everything.append(Jobs("jobs", jobs_args, options))
-permissions_args = FolderPermissionsArgs(
-    path=folder.path, access=workspace.access, protect=workspace.protect, after=everything
-)
-FolderPermissions("permissions", permissions_args, options)
+rights = FolderPermissionsArgs(path=folder.path, access=workspace.access, protect=workspace.protect, after=everything)
+FolderPermissions("permissions", rights, options)
 
 exports = {
     **control_plane.exports,

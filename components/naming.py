@@ -15,6 +15,8 @@ BUILD_YAML = "pipelines/build.yml"
 RELEASE_YAML = "pipelines/release.yml"
 ARTIFACT = "release"
 
+TESTS = "tests"  # where in the workspace folder the tests are delivered
+
 LOGICAL_NAME_LENGTH = 60
 SHORT_DIGEST = 12  # characters of a digest that people are shown
 

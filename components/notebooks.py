@@ -19,15 +19,19 @@ class NotebooksArgs:
         folder: its path.
         notebooks: the local folder, relative to the project's root, so that the state is the same on every machine,
             and what is in it.
+        tests: the same for what is delivered beside them, below `tests`.
     """
 
     directory: databricks.Directory
     folder: str
     notebooks: settings_model.Notebooks
+    tests: settings_model.Notebooks | None = None
 
 
 class Notebooks(pulumi.ComponentResource):
-    """Each notebook, workspace file and folder of the release; what is no longer in the release is deleted.
+    """Each notebook, workspace file and folder of the release and of its tests; what is no longer there is deleted.
+
+    Number and digest are of the release alone: the same with and without tests.
 
     A changed file is one update, a renamed or moved one is a new resource and a deleted one. The provider compares a
     local file with what it deployed last and never reads the workspace
@@ -47,21 +51,24 @@ class Notebooks(pulumi.ComponentResource):
         self._args = args
         self._directories = {PurePosixPath("."): args.directory}
         for file in args.notebooks.release.files:
-            self._deploy(file)
+            self._deploy(file, args.notebooks.folder, file.workspace_path)
+        if args.tests:
+            for file in args.tests.release.files:
+                self._deploy(file, args.tests.folder, f"{naming.TESTS}/{file.workspace_path}")
         self.count = sum(file.kind == "notebook" for file in args.notebooks.release.files)
         self.digest = args.notebooks.release.digest
         self.register_outputs({"count": self.count, "digest": self.digest})
 
-    def _deploy(self, file: ReleaseFile) -> None:
-        path = naming.workspace_path(self._args.folder, file.workspace_path)
-        source = f"{self._args.notebooks.folder}/{file.source}"
+    def _deploy(self, file: ReleaseFile, local: str, place: str) -> None:
+        path = naming.workspace_path(self._args.folder, place)
+        source = f"{local}/{file.source}"
         # Without the dependency a destroy would delete the folder first and fail: it isn't empty.
-        inside = self._directory(PurePosixPath(file.workspace_path).parent)
+        inside = self._directory(PurePosixPath(place).parent)
         options = pulumi.ResourceOptions(parent=self, depends_on=[inside])
         if file.kind == "notebook":
             # An .ipynb without both format and language shows a difference in every preview.
             databricks.Notebook(
-                naming.logical_name("notebook", file.workspace_path),
+                naming.logical_name("notebook", place),
                 path=path,
                 source=source,
                 language=file.language,
@@ -69,9 +76,7 @@ class Notebooks(pulumi.ComponentResource):
                 opts=options,
             )
         else:
-            databricks.WorkspaceFile(
-                naming.logical_name("file", file.workspace_path), path=path, source=source, opts=options
-            )
+            databricks.WorkspaceFile(naming.logical_name("file", place), path=path, source=source, opts=options)
 
     def _directory(self, relative: PurePosixPath) -> databricks.Directory:
         if relative not in self._directories:

@@ -15,15 +15,18 @@ from typing import Any, Literal, cast
 import pulumi
 import pulumi.runtime.config
 
-from components import naming, settings_azure_devops, settings_databricks, settings_places
+from components import naming, settings_azure_devops, settings_databricks, settings_job_sources, settings_places
 from components.settings_model import (
     Access,
     Agents,
+    Autoscale,
     BusinessHours,
+    Cluster,
     ControlPlane,
     Gate,
     Job,
     Notebooks,
+    Notify,
     Principal,
     Project,
     Repository,
@@ -32,6 +35,7 @@ from components.settings_model import (
     Schedule,
     Services,
     Settings,
+    Task,
     Workspace,
 )
 from components.settings_reading import NAMESPACE, Encrypted, Phrase, Problem, Problems, Section, SettingsError
@@ -41,11 +45,14 @@ __all__ = [
     "NAMESPACE",
     "Access",
     "Agents",
+    "Autoscale",
     "BusinessHours",
+    "Cluster",
     "ControlPlane",
     "Gate",
     "Job",
     "Notebooks",
+    "Notify",
     "Principal",
     "Problem",
     "Project",
@@ -56,6 +63,7 @@ __all__ = [
     "Services",
     "Settings",
     "SettingsError",
+    "Task",
     "Workspace",
     "load",
     "parse",
@@ -122,7 +130,7 @@ def parse(raw: Mapping[str, Any], *, stack: str, environment: Mapping[str, str],
     Raises:
         SettingsError: with every mistake.
     """
-    problems = Problems(stack)
+    problems = Problems(stack, settings_places.of_project(raw, root))
     top = Section(problems, "", {key: value for key, value in raw.items() if ":" not in str(key)}, "")
     settings_places.check_namespaces(problems, raw)
     if _is_not_set_up(top):
@@ -141,8 +149,9 @@ def parse(raw: Mapping[str, Any], *, stack: str, environment: Mapping[str, str],
     if owner:
         url = services.organization_url
         settings_places.check_owner(problems, owner.project.name, url, environment, others)
-    notebooks = _notebooks(top.section("notebooks", {"folder": "notebooks"}), root)
-    jobs = _jobs(top.section("jobs", {"refresh": {"notebook": "load_trips"}}), notebooks.release)
+    notebooks = _notebooks(top.section("notebooks", {"folder": "notebooks"}), root, "notebooks")
+    tests = _tests(top, root, name, notebooks)
+    jobs = settings_job_sources.jobs(top, settings_job_sources.runnable(notebooks, tests))
     top.close()
     if problems.found:
         raise SettingsError(stack, problems.found)
@@ -154,14 +163,15 @@ def parse(raw: Mapping[str, Any], *, stack: str, environment: Mapping[str, str],
         gate=gate,
         workspace=workspace,
         notebooks=notebooks,
+        tests=tests,
         jobs=MappingProxyType(jobs),
         warnings=tuple(warnings),
     )
 
 
 def _is_not_set_up(top: Section) -> bool:
-    """Pulumi.yaml gives every setting an empty default, so a stack without a file of its own has nothing but those."""
-    return not any(top.values.values())
+    """A stack without a file of its own has nothing but the defaults of Pulumi.yaml."""
+    return not any(value for key, value in top.values.items() if key not in top.problems.of_project)
 
 
 def _not_set_up(stack: str, root: Path) -> Problem:
@@ -209,13 +219,13 @@ def _control_plane(top: Section, stack: str) -> tuple[ControlPlane | None, str |
     return None, str(other)
 
 
-def _notebooks(section: Section, root: Path) -> Notebooks:
+def _notebooks(section: Section, root: Path, default: str) -> Notebooks:
     """What is deployed. After a mistake the release is empty, with the digest ""."""
     folder = section.text(
         "folder",
-        default="notebooks",
+        default=default,
         allowed="a folder inside the project, relative to Pulumi.yaml (the same on every machine)",
-        example="notebooks",
+        example=default,
         check=settings_places.is_inside,
     )
     ignore = section.texts(
@@ -232,24 +242,34 @@ def _notebooks(section: Section, root: Path) -> Notebooks:
                 section.key("folder"),
                 found=Phrase(f'"{folder}"{where}: {mistake.found}'),
                 allowed=mistake.allowed,
-                remedy=mistake.remedy,
+                # What reads a folder knows only one setting for folders.
+                remedy=mistake.remedy.replace(f"{NAMESPACE}:notebooks.", f"{NAMESPACE}:{section.path}."),
             )
     return Notebooks(folder=folder, ignore=ignore, release=release)
 
 
-def _jobs(section: Section, release: Release) -> dict[str, Job]:
-    known = {file.workspace_path for file in release.files if file.kind == "notebook"} if release.digest else None
-    result: dict[str, Job] = {}
-    for key in section.values:
-        section.asked.append(key)
-        if not (isinstance(key, str) and settings_databricks.JOB_KEY.fullmatch(key)):
-            section.refuse(
-                str(key),
-                found=Phrase(f"the key {key!r}"),
-                allowed="at most 50 lower-case letters, digits and hyphens, with a letter in front",
-                remedy=f"rename the job in Pulumi.{section.problems.stack}.yaml",
-            )
-            continue
-        example = {"notebook": min(known or (), default="folder/notebook")}
-        result[key] = settings_databricks.job(section.section(key, example), known)
-    return result
+def _tests(top: Section, root: Path, environment: str, notebooks: Notebooks) -> Notebooks | None:
+    """What is delivered beside the notebooks, below `tests`; None where nothing is said."""
+    section = top.section("tests", {"folder": "tests/release"})
+    if section.is_mapping and not section.values:
+        return None
+    tests = _notebooks(section, root, "tests/release")
+    if environment == "production":
+        top.refuse(
+            "tests",
+            allowed="nothing: tests run in the test environment, production gets the release alone",
+            remedy=top.problems.how_to_remove("tests"),
+        )
+    taken = [
+        file.source
+        for file in notebooks.release.files
+        if file.workspace_path == naming.TESTS or file.workspace_path.startswith(f"{naming.TESTS}/")
+    ]
+    if taken:
+        top.refuse(
+            "tests",
+            found=Phrase(f"{taken[0]} in the folder of notebooks, where the tests are delivered"),
+            allowed=f"nothing named {naming.TESTS} at the top of {notebooks.folder}",
+            remedy=f"rename it, or take the tests away: {top.problems.how_to_remove('tests')}",
+        )
+    return tests

@@ -1,22 +1,18 @@
-"""The settings about the Databricks workspace: folder, permissions, jobs. Their keys, defaults and rules."""
+"""The settings about the Databricks workspace: folder and permissions. Their keys, defaults and rules."""
 
 import re
 from collections.abc import Callable
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from components import naming
-from components.settings_model import Access, Job, Principal, PrincipalKind, Schedule, Workspace
-from components.settings_reading import NAMESPACE, Phrase, Section, describe, did_you_mean, matches
+from components.settings_model import Access, Principal, PrincipalKind, Workspace
+from components.settings_reading import NAMESPACE, Phrase, Section, matches
 from release_files import name_problem
 
 FOLDER_LEVELS = ("CAN_READ", "CAN_RUN", "CAN_EDIT", "CAN_MANAGE")
-JOB_LEVELS = ("CAN_VIEW", "CAN_MANAGE_RUN", "CAN_MANAGE")
 PRINCIPALS: dict[str, PrincipalKind] = {"group": "group", "user": "user", "servicePrincipal": "service_principal"}
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
-QUARTZ_FIELD = re.compile(r"[0-9A-Za-z*/,\-?#]+")
-JOB_KEY = re.compile(r"[a-z][a-z0-9-]{0,49}")
 # Parts of the workspace with a use of their own.
 NOT_SHARED = {"repos": "Git folders", "users": "personal folders", "volumes": "data"}
 ABSOLUTE = "an absolute path of a folder in the workspace, such as /bike-sharing-test"
@@ -146,111 +142,3 @@ def _same(one: Principal, other: Principal) -> bool:
     if one.kind != other.kind:
         return False
     return one.name == other.name if one.kind == "group" else one.name.casefold() == other.name.casefold()
-
-
-def schedule(section: Section) -> Schedule:
-    """When a job runs."""
-    zone = section.values.get("timeZone")
-    unknown = isinstance(zone, str) and not is_time_zone(zone)
-    guess = did_you_mean(str(zone), available_timezones()) if unknown else None
-    result = Schedule(
-        cron=section.text(
-            "cron",
-            allowed="a Quartz cron expression: seconds minutes hours day-of-month month day-of-week [year], with ? in "
-            "exactly one of the two days",
-            example="0 30 5 * * ?",
-            check=is_quartz,
-        ),
-        time_zone=section.text(
-            "timeZone",
-            allowed="a time zone by its IANA name, such as Europe/Berlin or UTC",
-            example=guess or "UTC",
-            check=is_time_zone,
-        ),
-        paused=section.flag("paused", default=False),
-    )
-    section.close()
-    return result
-
-
-def is_time_zone(name: str) -> bool:
-    """Whether the machine or the package tzdata knows the IANA name."""
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a folder, such as Europe
-        return False
-    return True
-
-
-def is_quartz(text: str) -> bool:
-    """Whether the text has the form of a Quartz cron expression.
-
-    The form alone: the service checks the ranges
-    (http://www.quartz-scheduler.org/documentation/quartz-2.3.0/tutorials/crontrigger.html).
-    """
-    fields = text.split()
-    if len(fields) not in (6, 7) or not all(QUARTZ_FIELD.fullmatch(field) for field in fields):
-        return False
-    return [fields[3], fields[5]].count("?") == 1 and "?" not in fields[:3] + fields[4:5] + fields[6:]
-
-
-def job(section: Section, notebooks: set[str] | None) -> Job:
-    """A job that runs one of the release's notebooks; None where another mistake keeps them unknown."""
-    given = section.values.get("notebook")
-    guess = did_you_mean(given.removesuffix(".py"), notebooks) if isinstance(given, str) and notebooks else None
-    timeout = section.number("timeoutMinutes", default=60, least=1, most=30 * 24 * 60, unit="minutes")
-    warn = section.number("warnAfterMinutes", default=0, least=1, most=30 * 24 * 60, unit="minutes")
-    if warn and warn >= timeout:
-        section.refuse(
-            "warnAfterMinutes", allowed=f"fewer minutes than timeoutMinutes, {timeout}", example=timeout // 2
-        )
-    result = Job(
-        notebook=section.text(
-            "notebook",
-            allowed="the path of a notebook in the release, without extension"
-            + (": " + _some(notebooks) if notebooks else ""),
-            example=guess or min(notebooks or (), default="folder/notebook"),
-            check=bool if notebooks is None else notebooks.__contains__,
-        ),
-        parameters=_parameters(section),
-        schedule=schedule(section.section("schedule", {"cron": "0 30 5 * * ?", "timeZone": "UTC"}))
-        if section.has("schedule")
-        else None,
-        timeout_minutes=timeout,
-        warn_after_minutes=warn or None,
-        retries=section.number("retries", default=0, least=0, most=10),
-        run_as=_run_as(section.section("runAs", {"user": "somebody@example.com"})) if section.has("runAs") else None,
-        notify=section.texts(
-            "notify",
-            allowed="a list of e-mail addresses",
-            example=["somebody@example.com"],
-            check=matches(EMAIL),
-            fold=True,
-        ),
-        access=access_list(section, "access", JOB_LEVELS),
-    )
-    section.close()
-    return result
-
-
-def _run_as(section: Section) -> Principal | None:
-    result = principal(section, ("user", "servicePrincipal")) if section.is_mapping else None
-    section.close()
-    return result
-
-
-def _parameters(section: Section) -> dict[str, str]:
-    parameters = section.section("parameters", {"city": "Vienna"})
-    for name, value in parameters.values.items():
-        parameters.asked.append(str(name))
-        if not (isinstance(name, str) and isinstance(value, str)):
-            parameters.refuse(
-                str(name), found=Phrase(describe(value)), allowed="a text (put numbers into quotes)", example=str(value)
-            )
-    return {str(name): str(value) for name, value in parameters.values.items()}
-
-
-def _some(names: set[str]) -> str:
-    """The first names of a set; a release may have hundreds."""
-    shown = sorted(names)[:12]
-    return ", ".join(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")

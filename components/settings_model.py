@@ -160,17 +160,68 @@ class Schedule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """A job that runs one notebook. `notebook` is its path in the release, without extension."""
+class Task:
+    """A notebook in a job, by its path below the workspace folder, without extension.
+
+    `after` are the keys of the tasks that end before, `run_if` is how they must have ended. `compute` is the name of
+    one of the job's clusters, None for serverless. The job's time limit ends a task without one of its own.
+    """
 
     notebook: str
+    after: tuple[str, ...]
+    run_if: str
+    retries: int
+    min_retry_minutes: int
+    retry_on_timeout: bool
+    timeout_minutes: int | None
     parameters: Mapping[str, str]
+    compute: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Autoscale:
+    """Between how many workers a cluster chooses by itself."""
+
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """A cluster that lives as long as a run. Without workers it is a single node; else one of the two is set."""
+
+    spark_version: str
+    node_type: str
+    workers: int | None
+    autoscale: Autoscale | None
+    policy: str | None
+    spark_conf: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notify:
+    """Who hears of failures and of runs that take long: e-mail addresses, ids of notification destinations."""
+
+    emails: tuple[str, ...]
+    webhooks: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A job: tasks by key, in the order of the settings. `clusters` are those that its tasks use."""
+
+    description: str
+    parameters: Mapping[str, str]
+    tasks: Mapping[str, Task]
+    clusters: Mapping[str, Cluster]
     schedule: Schedule | None
     timeout_minutes: int
     warn_after_minutes: int | None
-    retries: int
+    max_concurrent_runs: int
+    queue: bool
     run_as: Principal | None
-    notify: tuple[str, ...]
+    notify: Notify
+    tags: Mapping[str, str]
     access: tuple[Access, ...]
 
 
@@ -178,7 +229,8 @@ class Job:
 class Settings:
     """Everything that a stack sets. Exactly one of `control_plane` and `control_plane_stack` is there.
 
-    `warnings` are sentences that are shown; the program goes on.
+    `tests` are delivered beside the notebooks, below `tests`; never to production. `warnings` are sentences that are
+    shown; the program goes on.
     """
 
     environment: Literal["test", "production"]
@@ -188,5 +240,6 @@ class Settings:
     gate: Gate
     workspace: Workspace
     notebooks: Notebooks
+    tests: Notebooks | None
     jobs: Mapping[str, Job]
     warnings: tuple[str, ...]

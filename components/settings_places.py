@@ -214,6 +214,16 @@ def siblings(stack: str, root: Path) -> dict[str, dict[str, Any]]:
     return {other: config for other, config in found.items() if config}
 
 
+def of_project(raw: Mapping[str, Any], root: Path) -> frozenset[str]:
+    """The settings whose value is the default in Pulumi.yaml, where that isn't empty; none where it can't be read."""
+    try:
+        config = yaml.safe_load((root / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
+        defaults = {str(key): entry["default"] for key, entry in config.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError):
+        return frozenset()
+    return frozenset(key for key, value in defaults.items() if value and raw.get(key) == value)
+
+
 def _config(path: Path) -> dict[str, Any]:
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]

@@ -8,11 +8,13 @@ import difflib
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
+
+from components.settings_merge import Placed
 
 NAMESPACE = "databricks-cicd"
 
@@ -74,6 +76,11 @@ def describe(value: object) -> str:
     return f"{text} (a list)" if isinstance(value, list) else text
 
 
+def as_text(value: object) -> str:
+    """What somebody may have meant who wrote a number or true where a text belongs."""
+    return value if isinstance(value, str) else json.dumps(value, default=repr)
+
+
 def did_you_mean(found: str, known: Iterable[str]) -> str | None:
     """The known word that `found` was most likely meant to be."""
     by_lower = {word.lower(): word for word in known}
@@ -88,31 +95,49 @@ def one_of(options: Iterable[str]) -> str:
 
 
 class Problems:
-    """The mistakes of one stack's settings, and the words for their remedies."""
+    """The mistakes of one stack's settings, and the words for their remedies.
 
-    def __init__(self, stack: str) -> None:
+    Args:
+        stack: its short name.
+        of_project: the settings that come from Pulumi.yaml. To set a part of one for the stack would replace the whole.
+    """
+
+    def __init__(self, stack: str, of_project: Collection[str] = ()) -> None:
         self.stack = stack
+        self.of_project = of_project
         self.found: list[Problem] = []
 
     def add(self, key: str, *, found: object, allowed: str, remedy: str) -> None:
         """Note a mistake. `found` is the value itself, or a ready phrase where it is a `Phrase`."""
         words = str(found) if isinstance(found, Phrase) else describe(found)
-        self.found.append(Problem(key=key, found=words, allowed=allowed, remedy=remedy))
+        if all((each.key, each.found) != (key, words) for each in self.found):  # of a default each job would tell
+            self.found.append(Problem(key=key, found=words, allowed=allowed, remedy=remedy))
+
+    def file(self, path: str) -> str:
+        """The file in which `path` stands, or should stand."""
+        return "Pulumi.yaml" if path.partition(".")[0] in self.of_project else f"Pulumi.{self.stack}.yaml"
 
     def how_to_set(self, path: str, example: object) -> str:
         """The command or the YAML that sets `path`, with an example of a value."""
-        if isinstance(example, Mapping | list) or (isinstance(example, str) and _looks_like_another_type(example)):
-            head, _, rest = path.partition(".")
+        head, _, rest = path.partition(".")
+        of_project = head in self.of_project
+        is_yaml = isinstance(example, Mapping | list) or (
+            isinstance(example, str) and _looks_like_another_type(example)
+        )
+        if is_yaml or of_project:
             nested: object = example
             for part in reversed(rest.split(".") if rest else []):
                 nested = {part: nested}
-            text = yaml.safe_dump({"config": {f"{NAMESPACE}:{head}": nested}}, sort_keys=False, allow_unicode=True)
-            return f"write in Pulumi.{self.stack}.yaml, for example:\n{text}"
+            config = {head: {"default": nested}} if of_project else {f"{NAMESPACE}:{head}": nested}
+            text = yaml.safe_dump({"config": config}, sort_keys=False, allow_unicode=True)
+            return f"write in {self.file(path)}, for example:\n{text}"
         value = json.dumps(example) if isinstance(example, bool) else shlex.quote(str(example))
         return f"pulumi config set --stack {self.stack} --path '{NAMESPACE}:{path}' {value}"
 
     def how_to_remove(self, path: str) -> str:
-        """The command that takes `path` out of the stack file."""
+        """The command that takes `path` out of the stack file; in words where it stands in Pulumi.yaml."""
+        if path.partition(".")[0] in self.of_project:
+            return f"take {path} out of Pulumi.yaml"
         return f"pulumi config rm --stack {self.stack} --path '{NAMESPACE}:{path}'"
 
 
@@ -135,6 +160,7 @@ class Section:
         self.path = path
         self.asked: list[str] = []
         self.values: Mapping[Any, Any] = {}
+        self._places: Mapping[Any, str] = value.places if isinstance(value, Placed) else {}
         self.is_mapping = isinstance(value, Mapping)
         if isinstance(value, Mapping):
             self.values = value
@@ -149,7 +175,10 @@ class Section:
         return f"{NAMESPACE}:{self.at(name)}"
 
     def at(self, name: str) -> str:
-        """The path of `name` below the namespace."""
+        """The path of `name` below the namespace, where it was written. An item of a list is `name[0]`."""
+        for key, rest in ((name, ""), (name.partition("[")[0], name[len(name.partition("[")[0]) :])):
+            if key in self._places:
+                return self._places[key] + rest
         return f"{self.path}.{name}" if self.path else name
 
     def has(self, name: str) -> bool:
@@ -290,7 +319,7 @@ class Section:
         guess = did_you_mean(shown, known)
         value = describe(self.values[name])
         if guess is not None:
-            remedy = f"did you mean '{guess}'? Rename the key in Pulumi.{self.problems.stack}.yaml"
+            remedy = f"did you mean '{guess}'? Rename the key in {self.problems.file(self.at(shown))}"
         elif not self.path and "." in shown and shown.partition(".")[0] in known:
             # `pulumi config set gate.timeoutHours 72` without --path makes one key with a dot in it.
             remedy = (

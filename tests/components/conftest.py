@@ -14,6 +14,7 @@ import yaml
 from azure.identity import CredentialUnavailableError
 
 from components.sdk import azuredevops, databricks
+from release_files import scan
 from tests.components.recording import Recording, record
 from tests.components.services import Answers
 
@@ -77,6 +78,12 @@ def committed_config(stack: str) -> dict[str, Any]:
     """The configuration in a committed stack file, keys without namespace."""
     text = (ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")
     return {key.removeprefix("databricks-cicd:"): value for key, value in yaml.safe_load(text)["config"].items()}
+
+
+def some_notebook() -> str:
+    """A notebook that jobs can run on serverless compute, by its path in the release as committed."""
+    files = scan(ROOT / "notebooks").files
+    return next(file.workspace_path for file in files if file.kind == "notebook" and file.language == "PYTHON")
 
 
 def prepared(monkeypatch: pytest.MonkeyPatch, home: Path) -> Program:

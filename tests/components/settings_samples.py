@@ -13,6 +13,7 @@ ENVIRONMENT = {
     "DATABRICKS_HOST": "https://adb-1.2.azuredatabricks.net",
 }
 SERVICE_PRINCIPAL = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+DESTINATION = "0481e735-0a0b-4f6c-9b0e-3c5b0a9f5d11"
 
 FULL: dict[str, Any] = {
     "environment": "test",
@@ -59,28 +60,62 @@ FULL: dict[str, Any] = {
         "allowShared": False,
     },
     "notebooks": {"folder": "notebooks", "ignore": ["scratch/"]},
+    "tests": {"folder": "suites", "ignore": ["old/"]},
     "jobs": {
         "daily": {
-            "notebook": "load/trips",
-            "parameters": {"day": "2024-05-01"},
+            "description": "Everything, every day",
+            "parameters": {"city": "Vienna"},
+            "tasks": {
+                "load": {
+                    "notebook": "load/trips",
+                    "retries": 2,
+                    "minRetryMinutes": 5,
+                    "retryOnTimeout": True,
+                    "timeoutMinutes": 10,
+                    "parameters": {"day": "2024-05-01"},
+                    "compute": "big",
+                },
+                "report": {"notebook": "report", "after": ["load"], "runIf": "ALL_DONE"},
+            },
             "schedule": {"cron": "0 30 5 * * ?", "timeZone": "Europe/Berlin", "paused": True},
             "timeoutMinutes": 30,
             "warnAfterMinutes": 20,
+            "maxConcurrentRuns": 2,
+            "queue": False,
             "retries": 1,
+            "minRetryMinutes": 1,
             "runAs": {"servicePrincipal": SERVICE_PRINCIPAL},
-            "notify": ["dana@example.com"],
+            "notify": {"emails": ["dana@example.com"], "webhooks": [DESTINATION]},
+            "compute": "serverless",
+            "clusters": {
+                "big": {
+                    "sparkVersion": "16.4.x-scala2.12",
+                    "nodeType": "Standard_D4ds_v5",
+                    "autoscale": {"min": 1, "max": 4},
+                    "policy": "E05F30E06C006BBA",
+                    "sparkConf": {"spark.sql.shuffle.partitions": "auto"},
+                }
+            },
+            "tags": {"team": "bikes"},
             "access": [{"group": "data-analysts", "level": "CAN_VIEW"}],
         }
     },
+    "jobOverrides": {
+        "daily": {"tasks": {"check": {"notebook": "tests/functional", "after": ["report"]}}},
+        "suite": {"notebook": "tests/functional"},
+    },
+    "jobDefaults": {"paused": True, "parameters": {"catalog": "test"}, "tags": {"cost": "4711"}},
 }
 
 
 def make_project(root: Path) -> Path:
-    """A project folder with two notebooks and a file."""
+    """A project folder with two notebooks and a file, and a suite of tests."""
     (root / "notebooks" / "load").mkdir(parents=True)
     (root / "notebooks" / "load" / "trips.py").write_text("# Databricks notebook source\nprint(1)\n")
     (root / "notebooks" / "report.sql").write_text("-- Databricks notebook source\nSELECT 1\n")
     (root / "notebooks" / "stations.csv").write_text("station\n")
+    (root / "suites").mkdir()
+    (root / "suites" / "functional.py").write_text("# Databricks notebook source\nprint(2)\n")
     return root
 
 

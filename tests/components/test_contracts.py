@@ -16,7 +16,7 @@ import pytest
 
 import components
 from components.sdk import databricks
-from tests.components.conftest import ROOT, committed_config, prepared
+from tests.components.conftest import ROOT, committed_config, prepared, some_notebook
 from tests.components.recording import COMPONENT_PREFIX, Recording
 
 MODULES: dict[str, ModuleType] = {
@@ -91,7 +91,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Recording:
         "businessHours": {"days": ["monday"], "start": "08:00", "end": "16:00", "timeZone": "UTC"},
     }
     access = [{"group": "data-engineers", "level": "CAN_MANAGE"}]
-    config["jobs"] = {"refresh": {"notebook": "load_trips", "access": access}}
+    config["jobs"] = {"refresh": {"notebook": some_notebook(), "access": access}}
     with pytest.MonkeyPatch.context() as monkeypatch:
         return prepared(monkeypatch, tmp_path_factory.mktemp("home")).whole("test", config)
 

@@ -24,7 +24,9 @@ FILES = {
 }
 
 
-def made(program: Program, source: Path, files: dict[str, str] = FILES, *, protect: bool = False) -> Recording:
+def made(
+    program: Program, source: Path, files: dict[str, str] = FILES, *, protect: bool = False, tests: bool = False
+) -> Recording:
     for name, content in files.items():
         path = source / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,7 +36,8 @@ def made(program: Program, source: Path, files: dict[str, str] = FILES, *, prote
     def make(opts: pulumi.ResourceOptions) -> None:
         folder = WorkspaceFolder("folder", WorkspaceFolderArgs(folder="/bikes", protect=protect), opts)
         settings = settings_model.Notebooks(folder="notebooks", ignore=(), release=release)
-        args = NotebooksArgs(directory=folder.directory, folder="/bikes", notebooks=settings)
+        beside = settings_model.Notebooks(folder="suites", ignore=(), release=release) if tests else None
+        args = NotebooksArgs(directory=folder.directory, folder="/bikes", notebooks=settings, tests=beside)
         notebooks = Notebooks("notebooks", args, opts)
         pulumi.export("count", notebooks.count)
         pulumi.export("digest", notebooks.digest)
@@ -102,6 +105,18 @@ def test_the_state_is_the_same_on_every_machine(recorded: Recording, tmp_path: P
 
 
 def test_notebooks_are_counted_and_the_release_has_a_digest(recorded: Recording, tmp_path: Path) -> None:
+    assert recorded.exports == {"count": 5, "digest": scan(tmp_path / "notebooks").digest}
+
+
+def test_tests_are_delivered_beside_the_notebooks_and_change_neither_number_nor_digest(
+    program: Program, tmp_path: Path
+) -> None:
+    recorded = made(program, tmp_path / "notebooks", tests=True)
+
+    assert at(recorded, "/bikes/tests/load").inputs["source"] == "suites/load.py"
+    assert at(recorded, "/bikes/tests/lib/trips.py").kind == "WorkspaceFile"
+    assert at(recorded, "/bikes/tests").urn in at(recorded, "/bikes/tests/load").dependencies
+    assert at(recorded, "/bikes/load").inputs["source"] == "notebooks/load.py"
     assert recorded.exports == {"count": 5, "digest": scan(tmp_path / "notebooks").digest}
 
 

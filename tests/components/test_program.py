@@ -9,7 +9,7 @@ import pytest
 
 from components import naming
 from release_files import scan
-from tests.components.conftest import ROOT, TOKEN, Program, committed_config, prepared
+from tests.components.conftest import ROOT, TOKEN, Program, committed_config, prepared, some_notebook
 from tests.components.recording import Recording
 from tests.components.services import User
 
@@ -148,7 +148,8 @@ def test_with_everything_on_all_resources_are_still_accepted(program: Program) -
         "approvers": ["ann@example.com"],
         "businessHours": {"days": ["monday"], "start": "08:00", "end": "16:00", "timeZone": "UTC"},
     }
-    config["jobs"] = {"refresh": {"notebook": "load_trips", "schedule": {"cron": "0 0 6 * * ?", "timeZone": "UTC"}}}
+    schedule = {"cron": "0 0 6 * * ?", "timeZone": "UTC"}
+    config["jobs"] = {"refresh": {"notebook": some_notebook(), "schedule": schedule}}
 
     recorded = program.whole("test", config)
 

@@ -10,7 +10,7 @@ import pulumi
 import pytest
 
 from components.settings import NAMESPACE, Access, BusinessHours, Principal, Settings, load, parse
-from tests.components.settings_samples import ENVIRONMENT, FULL, SERVICE_PRINCIPAL, changed, make_project, without
+from tests.components.settings_samples import ENVIRONMENT, FULL, changed, make_project, without
 
 MINIMAL: dict[str, Any] = {
     "environment": "test",
@@ -52,11 +52,9 @@ def test_every_key_arrives_in_the_settings(project: Path) -> None:
         principal=Principal(kind="user", name="dana@example.com"), level="CAN_RUN"
     )
     assert settings.notebooks.ignore == ("scratch/",)
-    job = settings.jobs["daily"]
-    assert (job.notebook, job.timeout_minutes, job.warn_after_minutes, job.retries) == ("load/trips", 30, 20, 1)
-    assert job.run_as == Principal(kind="service_principal", name=SERVICE_PRINCIPAL)
-    assert job.schedule is not None
-    assert job.schedule.paused
+    assert settings.tests is not None
+    assert [file.source for file in settings.tests.release.files] == ["functional.py"]
+    assert set(settings.jobs) == {"daily", "suite"}
     assert settings.warnings == ()
 
 
@@ -160,6 +158,7 @@ def test_a_shared_folder_is_a_warning_for_test(project: Path) -> None:
 
 def test_a_shared_folder_is_taken_for_production_if_it_is_wanted(project: Path) -> None:
     raw = changed("workspace.allowShared", True, changed("workspace.folder", "/Shared/bikes"))
+    raw |= {"tests": {}, "jobOverrides": {}}
     assert read(changed("environment", "production", raw), project).workspace.folder == "/Shared/bikes"
 
 

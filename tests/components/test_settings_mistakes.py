@@ -8,7 +8,7 @@ import pytest
 from components.settings import SettingsError, parse
 from tests.components.settings_samples import ENVIRONMENT, FULL, changed, make_project, mistakes, without
 
-PRODUCTION = without("controlPlane", changed("environment", "production"))
+PRODUCTION = without("jobOverrides", without("tests", without("controlPlane", changed("environment", "production"))))
 
 # path of the setting, its wrong value, and words that stand under "found", "allowed" and "remedy"
 WRONG: list[tuple[str, Any, str, str, str]] = [
@@ -81,26 +81,12 @@ WRONG: list[tuple[str, Any, str, str, str]] = [
         "exactly one of group, user",
         "group: data-engineers",
     ),
-    ("jobs.daily.runAs", {"group": "a"}, "group", "exactly one of user, servicePrincipal", "user: somebody"),
-    ("jobs.daily.runAs", "dana@example.com", '"dana@example.com"', "a mapping of keys", "user: somebody@example.com"),
     ("workspace.protect", "true", '"true"', "true or false", "false"),
     ("notebooks.folder", "/abs", '"/abs"', "relative", "notebooks"),
     ("notebooks.folder", "../other", '"../other"', "inside the project", "notebooks"),
     ("notebooks.folder", "nowhere", "no such folder", "an existing folder", "notebooks.folder"),
     ("notebooks.ignore", "scratch/", '"scratch/"', "a list of patterns", "- scratch/"),
     ("notebooks.ignore[0]", "!", '"!"', "patterns", "scratch/"),
-    ("jobs.daily.notebook", "load/trip", '"load/trip"', "load/trips, report", "load/trips"),
-    ("jobs.daily.parameters.day", 20240501, "20240501", "a text", "'20240501'"),
-    ("jobs.daily.schedule.cron", "30 5 * * *", '"30 5 * * *"', "Quartz", "0 30 5 * * ?"),
-    ("jobs.daily.schedule.cron", "0 30 5 * * *", '"0 30 5 * * *"', "with ? in", "0 30 5 * * ?"),
-    ("jobs.daily.schedule.timeZone", "Europe/Berln", '"Europe/Berln"', "IANA", "Europe/Berlin"),
-    ("jobs.daily.schedule.timeZone", "Europe", '"Europe"', "IANA", ""),
-    ("jobs.daily.schedule.timeZone", "../../etc/passwd", "passwd", "IANA", ""),
-    ("jobs.daily.timeoutMinutes", 0, "0", "minutes from 1", "60"),
-    ("jobs.daily.warnAfterMinutes", 30, "30", "fewer minutes than timeoutMinutes, 30", "15"),
-    ("jobs.daily.runAs.servicePrincipal", "x", '"x"', "application id", "00000000-"),
-    ("jobs.daily.notify[0]", "dana", '"dana"', "e-mail", "somebody@example.com"),
-    ("jobs.daily.access[0].level", "CAN_READ", '"CAN_READ"', "CAN_VIEW, CAN_MANAGE_RUN, CAN_MANAGE", "CAN_"),
 ]
 
 
@@ -142,6 +128,9 @@ def test_a_wrong_value_is_the_only_thing_reported(project: Path) -> None:
         ("gate.timeouthours", "timeoutHours"),
         ("controlPlane.project.nme", "name"),
         ("jobs.daily.schedule.timezone", "timeZone"),
+        ("jobs.daily.tasks.load.retris", "retries"),
+        ("jobs.daily.clusters.big.nodetype", "nodeType"),
+        ("jobDefaults.tag", "tags"),
         ("workspace.access.0.lvel", "level"),
     ],
 )
@@ -305,10 +294,6 @@ def test_mistakes_in_the_notebooks_are_reported_with_the_file(project: Path) -> 
     assert "databricks-cicd:notebooks.folder" in message
     assert "(report.sql): it becomes 'report' in the workspace, and so does report.py" in message
     assert "rename one of them" in message
-
-
-def test_a_job_isnt_blamed_for_notebooks_that_cant_be_read(project: Path) -> None:
-    assert "jobs.daily" not in mistakes(changed("notebooks.folder", "nowhere"), project)
 
 
 @pytest.mark.parametrize("access", [None, []])

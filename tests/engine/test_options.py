@@ -9,12 +9,66 @@ import psutil
 import pytest
 
 from rehearsal.toolchain import Toolchain
+from tests.engine.samples import sample_release
 from tests.engine.system import System
 from tests.engine.test_deployed import checks
 
 pytestmark = pytest.mark.engine
 
 PRINCIPAL = "5d0c7a52-6d0f-4f0e-9a57-3f4f5f1c7e01"
+
+
+JOBS: dict[str, Any] = {
+    "trips": {
+        "description": "Everything, every day.",
+        "parameters": {"day": "2026-11-01"},
+        # Neither in the order of the alphabet, nor each after the one before.
+        "tasks": {
+            "load": {
+                "notebook": "load_trips",
+                "retries": 2,
+                "minRetryMinutes": 1,
+                "timeoutMinutes": 10,
+                "retryOnTimeout": True,
+                "parameters": {"zone": "Europe/Vienna", "limit": "10"},
+            },
+            "usage": {"notebook": "reports/daily_usage", "after": ["load", "arrive"], "compute": "big"},
+            "rides": {"notebook": "reports/ride_durations", "after": ["load"], "compute": "elastic"},
+            "season": {"notebook": "reports/season_trend", "after": ["usage"], "compute": "one"},
+            "demand": {"notebook": "reports/demand_by_hour", "after": ["usage", "rides"], "runIf": "ALL_DONE"},
+        },
+        "clusters": {
+            "one": {
+                "sparkVersion": "16.4.x-scala2.12",
+                "nodeType": "Standard_D4ds_v5",
+                "workers": 0,
+                "sparkConf": {"spark.speculation": "true"},
+            },
+            "elastic": {
+                "sparkVersion": "16.4.x-scala2.12",
+                "nodeType": "Standard_D4ds_v5",
+                "autoscale": {"min": 1, "max": 4},
+                "policy": "E05F30E06C006BBA",
+            },
+        },
+        "schedule": {"cron": "0 0 6 * * ?", "timeZone": "Europe/Berlin"},
+        "timeoutMinutes": 30,
+        "warnAfterMinutes": 20,
+        "maxConcurrentRuns": 2,
+        "queue": False,
+        "runAs": {"servicePrincipal": PRINCIPAL},
+        "notify": {
+            "emails": ["ari@rehearsal.example", "avery@rehearsal.example"],
+            "webhooks": ["d5d0e7a1-6d0f-4f0e-9a57-3f4f5f1c7e01", "0481e735-0a0b-4f6c-9b0e-3c5b0a9f5d11"],
+        },
+        "access": [{"group": "data-engineers", "level": "CAN_MANAGE_RUN"}],
+    },
+    "usage": {
+        "notebook": "reports/daily_usage",
+        "schedule": {"cron": "0 0 7 ? * MON", "timeZone": "UTC", "paused": False},
+        "notify": {"emails": None},
+    },
+}
 
 
 def everything(settings: dict[str, Any]) -> None:
@@ -46,25 +100,27 @@ def everything(settings: dict[str, Any]) -> None:
         },
     }
     settings["services"] = {"databricksRequestsPerSecond": 30}
-    settings["jobs"] = {
-        "trips": {
-            "notebook": "load_trips",
-            "parameters": {"day": "2026-11-01"},
-            "schedule": {"cron": "0 0 6 * * ?", "timeZone": "Europe/Berlin", "paused": True},
-            "timeoutMinutes": 30,
-            "warnAfterMinutes": 20,
-            "retries": 2,
-            "runAs": {"servicePrincipal": PRINCIPAL},
-            "notify": ["dana@rehearsal.example"],
-            "access": [{"group": "data-engineers", "level": "CAN_MANAGE_RUN"}],
-        },
-        "usage": {"notebook": "reports/daily_usage"},
+    settings["notebooks"] = {"folder": "sample"}
+    settings["tests"] = {"folder": "suites"}
+    settings["jobs"] = JOBS
+    settings["jobDefaults"] = {
+        "paused": True,
+        "parameters": {"catalog": "test", "schema": "bikes"},
+        "tags": {"team": "bikes"},
+        "notify": {"emails": ["dana@rehearsal.example"]},
+        "clusters": {"big": {"sparkVersion": "16.4.x-scala2.12", "nodeType": "Standard_D4ds_v5", "workers": 2}},
+    }
+    settings["jobOverrides"] = {
+        "trips": {"tasks": {"arrive": {"notebook": "tests/functional"}, "load": {"after": ["arrive"]}}},
+        "suite": {"notebook": "tests/functional"},
     }
 
 
 @pytest.fixture(scope="module")
 def optional(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     system = System(tmp_path_factory.mktemp("system"), toolchain)
+    sample_release(system.project.path)
+    system.project.commit("the release")
     system.project.settings("test", everything)
     outcome = system.project.up("test")
     assert outcome, outcome.text
@@ -117,7 +173,7 @@ def test_a_deployment_waits_for_business_hours_and_an_approval_within_eight_hour
 def test_the_jobs_run_as_and_when_the_settings_say(optional: System) -> None:
     client = optional.workspace_client()
     jobs = {str(each.settings.name): each for each in client.jobs.list() if each.settings}
-    assert set(jobs) == {"trips (test)", "usage (test)"}
+    assert set(jobs) == {"trips (test)", "usage (test)", "suite (test)"}
     trips = client.jobs.get(int(jobs["trips (test)"].job_id or 0)).settings
     assert trips is not None
     assert trips.run_as is not None
@@ -127,11 +183,31 @@ def test_the_jobs_run_as_and_when_the_settings_say(optional: System) -> None:
     assert trips.schedule.pause_status.value == "PAUSED"
     assert trips.edit_mode is not None
     assert trips.edit_mode.value == "UI_LOCKED"
-    [task] = trips.tasks or []
-    assert task.notebook_task is not None
-    assert task.notebook_task.notebook_path == "/bike-sharing-test/load_trips"
-    assert task.max_retries == 2
-    assert (trips.tags or {})["release"] == optional.project.outputs("test")["release_digest"][:12]
+    assert {each.task_key: [before.task_key for before in each.depends_on or []] for each in trips.tasks or []} == {
+        "arrive": [],
+        "load": ["arrive"],
+        "usage": ["arrive", "load"],
+        "rides": ["load"],
+        "season": ["usage"],
+        "demand": ["rides", "usage"],
+    }
+    [load] = [each for each in trips.tasks or [] if each.task_key == "load"]
+    assert load.notebook_task is not None
+    assert load.notebook_task.notebook_path == "/bike-sharing-test/load_trips"
+    assert load.max_retries == 2
+    digest = optional.project.outputs("test")["release_digest"]
+    assert (trips.tags or {})["release"] == digest[:12]
+    assert (trips.tags or {})["commit"] == optional.project.git("rev-parse", "HEAD")
+    assert digest in str(trips.description)
+
+
+def test_a_changed_setting_of_a_job_changes_that_job_alone(optional: System) -> None:
+    before = (optional.project.path / "Pulumi.test.yaml").read_text()
+    optional.project.settings("test", lambda settings: settings["jobs"]["usage"].update(timeoutMinutes=45))
+    try:
+        assert optional.project.steps("test") == [("update", "job-usage")]
+    finally:
+        (optional.project.path / "Pulumi.test.yaml").write_text(before)
 
 
 def test_the_build_identity_may_comment_from_the_up_after_the_first_run_on_and_gets_nothing_else(
