@@ -107,7 +107,9 @@ def _listed(spark: SparkSession, landing: str) -> tuple[list[File], list[str]]:
     # (https://spark.apache.org/docs/latest/sql-data-sources-binaryFile.html).
     reader = spark.read.format("binaryFile").option("recursiveFileLookup", True)
     try:
-        rows = reader.load(landing).select("path", "length", f.unix_micros("modificationTime").alias("micros")).collect()
+        rows = (
+            reader.load(landing).select("path", "length", f.unix_micros("modificationTime").alias("micros")).collect()
+        )
     except AnalysisException as error:
         if error.getCondition() == "PATH_NOT_FOUND":
             raise FileNotFoundError(f"There is no landing folder {landing}.") from error

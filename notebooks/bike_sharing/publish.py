@@ -56,7 +56,9 @@ def run(spark: SparkSession, tables: Tables) -> PublishReport:
             computed.write.mode("overwrite").option("replaceWhere", on_days).saveAsTable(name)
             rows[table] = spark.table(name).where(on_days).count()
     transform.advance(spark, tables, STEP, {_ALL: newest})
-    return PublishReport(newest, tuple(days), rows.get("gold_demand_hourly", 0), rows.get("gold_availability_hourly", 0))
+    return PublishReport(
+        newest, tuple(days), rows.get("gold_demand_hourly", 0), rows.get("gold_availability_hourly", 0)
+    )
 
 
 def touched_days(spark: SparkSession, tables: Tables, after: int) -> list[date]:
@@ -132,8 +134,10 @@ def availability(spark: SparkSession, tables: Tables, days: list[date]) -> DataF
     hours = stock.withColumn("hour", f.explode(f.expr(calendar.hours_of_day("local_day"))))
     flow = spark.table(tables.name("gold_demand_hourly")).where(f.col("local_day").isin(days))
     flow = flow.selectExpr("station_id", "hour", "arrivals - departures AS flow")
-    since_midnight = Window.partitionBy("station_id", "local_day").orderBy("hour").rowsBetween(
-        Window.unboundedPreceding, Window.currentRow
+    since_midnight = (
+        Window.partitionBy("station_id", "local_day")
+        .orderBy("hour")
+        .rowsBetween(Window.unboundedPreceding, Window.currentRow)
     )
     summed = hours.join(flow, ["station_id", "hour"], "left").withColumn(
         "moved", f.sum(f.coalesce("flow", f.lit(0))).over(since_midnight)

@@ -118,9 +118,7 @@ STATIONS = Source(
 WEATHER = Source(
     name="weather",
     format="csv",
-    columns=_as_named(
-        "observed_at", "temperature", "temperature_unit", "wind", "wind_unit", "precipitation_mm"
-    ),
+    columns=_as_named("observed_at", "temperature", "temperature_unit", "wind", "wind_unit", "precipitation_mm"),
     silver="silver_weather",
     key=("observed_at",),
     key_text="CAST(unix_seconds(observed_at) AS STRING)",

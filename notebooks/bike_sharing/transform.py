@@ -76,15 +76,16 @@ def run(spark: SparkSession, tables: Tables) -> TransformReport:
     done = positions(spark, tables, STEP)
     arrived = {
         str(row["source"]): int(row["batch"])
-        for row in spark.table(tables.name("ingested_files")).groupBy("source").agg(f.max("batch").alias("batch")).collect()
+        for row in spark.table(tables.name("ingested_files"))
+        .groupBy("source")
+        .agg(f.max("batch").alias("batch"))
+        .collect()
     }
     newest = max(arrived.values(), default=0)
     news = {source.name for source in SOURCES if arrived.get(source.name, 0) > done.get(source.name, 0)}
     if not news:
         return TransformReport(batch=newest)
-    spans = {
-        source.name: Span(done.get(source.name, 0), arrived.get(source.name, 0), newest) for source in SOURCES
-    }
+    spans = {source.name: Span(done.get(source.name, 0), arrived.get(source.name, 0), newest) for source in SOURCES}
     settled: dict[str, Settled] = {}
     versions = 0
     if STATIONS.name in news:

@@ -1,7 +1,8 @@
 """Whether the data can be trusted: is it fresh, is there enough of it, was too much of it rejected?"""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 
 from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as f
@@ -27,6 +28,21 @@ class Limits:
     max_age_hours: float = 48
     min_rows: int = 1
     max_quarantine_share: float = 0.2
+
+    @classmethod
+    def of_texts(cls, texts: Mapping[str, str]) -> "Limits":
+        """Limits from a notebook's parameters, which are texts.
+
+        Args:
+            texts: values by name; `as_of` is `YYYY-MM-DDTHH:MM:SSZ`, or empty for now.
+
+        Raises:
+            ValueError: a text isn't a number or an instant.
+        """
+        as_of = datetime.fromisoformat(texts["as_of"]) if texts["as_of"].strip() else None
+        if as_of is not None and as_of.tzinfo is None:
+            as_of = as_of.replace(tzinfo=UTC)
+        return cls(as_of, float(texts["max_age_hours"]), int(texts["min_rows"]), float(texts["max_quarantine_share"]))
 
 
 @dataclass(frozen=True)
@@ -89,11 +105,12 @@ def figures(spark: SparkSession, tables: Tables, as_of: datetime | None = None) 
         as_of: the instant to judge for, with a time zone; None is now.
     """
     tables.create(spark)
-    now = as_of or datetime.now(timezone.utc)
+    now = as_of or datetime.now(UTC)
     end_of_day = f"unix_seconds({calendar.midnight('date_add(max(file_day), 1)')})"
     files = spark.table(tables.name("ingested_files")).groupBy("source")
     newest = {
-        str(row["source"]): row for row in files.agg(f.max("file_day").alias("day"), f.expr(end_of_day).alias("end")).collect()
+        str(row["source"]): row
+        for row in files.agg(f.max("file_day").alias("day"), f.expr(end_of_day).alias("end")).collect()
     }
     return [_measured(spark, tables, source, newest.get(source.name), now) for source in SOURCES]
 
@@ -160,7 +177,20 @@ def check(spark: SparkSession, tables: Tables, limits: Limits) -> list[Figures]:
         WatchError: limits are broken; all of them are named.
     """
     measured = figures(spark, tables, limits.as_of)
+    demand_good(measured, limits)
+    return measured
+
+
+def demand_good(measured: Iterable[Figures], limits: Limits) -> None:
+    """Fail when figures break a limit.
+
+    Args:
+        measured: the figures of each source.
+        limits: what is still good.
+
+    Raises:
+        WatchError: limits are broken; all of them are named.
+    """
     found = [finding for one in measured for finding in judge(one, limits)]
     if found:
         raise WatchError(found)
-    return measured

@@ -1,0 +1,88 @@
+-- Databricks notebook source
+-- MAGIC %md
+-- MAGIC # Weekly report
+-- MAGIC For each week and station: trips, who took them, how long and how far they went, the busiest hour, and how many
+-- MAGIC hours the station was empty. Weeks begin on Monday, in local time. Running it again changes nothing.
+
+-- COMMAND ----------
+
+CREATE WIDGET TEXT catalog DEFAULT 'main';
+CREATE WIDGET TEXT schema DEFAULT 'bike_sharing';
+
+-- COMMAND ----------
+
+CREATE TABLE IF NOT EXISTS IDENTIFIER(concat_ws('.', nullif(:catalog, ''), :schema, 'gold_weekly_report')) (
+  week_start DATE, station_id STRING, name STRING, departures BIGINT, arrivals BIGINT, member_share DOUBLE,
+  mean_duration_min DOUBLE, mean_distance_km DOUBLE, busiest_local_hour INT, hours_empty BIGINT
+) USING DELTA;
+
+-- COMMAND ----------
+
+-- MAGIC %md
+-- MAGIC A station is in a week's report when a trip began or ended there, or when it is in one of the week's snapshots.
+-- MAGIC Only rows that differ are written. The local day of a trip is computed without the session's time zone, as in
+-- MAGIC `bike_sharing.calendar`.
+
+-- COMMAND ----------
+
+MERGE INTO IDENTIFIER(concat_ws('.', nullif(:catalog, ''), :schema, 'gold_weekly_report')) AS report
+USING (
+  WITH demand AS (
+    SELECT date_sub(local_day, weekday(local_day)) AS week_start, station_id, local_hour,
+      sum(departures) AS departures, sum(arrivals) AS arrivals, sum(member_departures) AS member_departures
+    FROM IDENTIFIER(concat_ws('.', nullif(:catalog, ''), :schema, 'gold_demand_hourly'))
+    GROUP BY 1, 2, 3
+  ),
+  flow AS (
+    SELECT week_start, station_id, sum(departures) AS departures, sum(arrivals) AS arrivals,
+      sum(member_departures) / nullif(sum(departures), 0) AS member_share,
+      IF(sum(departures) > 0, max_by(local_hour, struct(departures, -local_hour)), NULL) AS busiest_local_hour
+    FROM demand
+    GROUP BY week_start, station_id
+  ),
+  empty AS (
+    SELECT date_sub(local_day, weekday(local_day)) AS week_start, station_id, count_if(is_empty) AS hours_empty
+    FROM IDENTIFIER(concat_ws('.', nullif(:catalog, ''), :schema, 'gold_availability_hourly'))
+    GROUP BY 1, 2
+  ),
+  days AS (
+    SELECT date_from_unix_date(CAST(unix_seconds(from_utc_timestamp(started_at, 'Europe/Vienna')) DIV 86400 AS INT)) AS day,
+      start_station AS station_id, sum(duration_s) AS duration_s, sum(distance_m) AS distance_m, count(*) AS trips
+    FROM IDENTIFIER(concat_ws('.', nullif(:catalog, ''), :schema, 'silver_trips'))
+    GROUP BY 1, 2
+  ),
+  trips AS (
+    SELECT date_sub(day, weekday(day)) AS week_start, station_id,
+      sum(duration_s) / 60 / sum(trips) AS mean_duration_min, sum(distance_m) / 1000 / sum(trips) AS mean_distance_km
+    FROM days
+    GROUP BY 1, 2
+  ),
+  weeks AS (
+    SELECT week_start, station_id, coalesce(departures, 0) AS departures, coalesce(arrivals, 0) AS arrivals,
+      member_share, mean_duration_min, mean_distance_km, busiest_local_hour, coalesce(hours_empty, 0) AS hours_empty
+    FROM flow
+    FULL JOIN empty USING (week_start, station_id)
+    LEFT JOIN trips USING (week_start, station_id)
+  )
+  SELECT weeks.*, coalesce(
+    max_by(station.name, station.valid_from) FILTER (WHERE station.valid_from < date_add(week_start, 7)),
+    min_by(station.name, station.valid_from)
+  ) AS name
+  FROM weeks
+  LEFT JOIN IDENTIFIER(concat_ws('.', nullif(:catalog, ''), :schema, 'silver_stations')) AS station USING (station_id)
+  GROUP BY ALL
+) AS week
+ON report.week_start = week.week_start AND report.station_id = week.station_id
+WHEN MATCHED AND NOT (
+  report.name <=> week.name AND report.departures = week.departures AND report.arrivals = week.arrivals
+  AND report.member_share <=> week.member_share AND report.mean_duration_min <=> week.mean_duration_min
+  AND report.mean_distance_km <=> week.mean_distance_km
+  AND report.busiest_local_hour <=> week.busiest_local_hour AND report.hours_empty = week.hours_empty
+) THEN UPDATE SET *
+WHEN NOT MATCHED THEN INSERT *
+WHEN NOT MATCHED BY SOURCE THEN DELETE;
+
+-- COMMAND ----------
+
+SELECT * FROM IDENTIFIER(concat_ws('.', nullif(:catalog, ''), :schema, 'gold_weekly_report'))
+ORDER BY week_start DESC, departures DESC;
