@@ -18,7 +18,7 @@ SHOWN = 3
 
 
 def differences(spark: SparkSession, prefix: str, answers: Expected) -> list[str]:
-    """Where the tables of the schema `prefix` (`catalog.schema`) are not what they must be; nothing when all is right."""
+    """Where the tables of the schema `prefix` aren't what they must be; nothing when all is right."""
     found = _counted(spark, prefix, answers)
     history = {(row.station_id, row.valid_from): row for row in answers.history}
     found += _rows("silver_stations", _table(spark, prefix, "silver_stations", Version._fields), history, (0, 5))
