@@ -53,6 +53,38 @@ def test_the_stacks_keep_apart() -> None:
 
 
 @pytest.mark.parametrize("stack", ["test", "prod"])
+def test_the_daily_chain_is_that_of_the_project_file_in_every_stack(stack: str) -> None:
+    daily = committed(stack).jobs["daily"]
+    order = {key: set(task.after) for key, task in daily.tasks.items()}
+    assert order["transform"] == {"ingest"}
+    assert order["publish"] == {"transform"}
+    assert order["watch"] == order["weekly-report"] == {"publish"}
+    assert order["plots"] == {"weekly-report"}
+    assert order["maintain"] == {"watch", "plots"}
+    assert daily.tasks["watch"].run_if == "ALL_DONE"
+    # The service tells a run's success by the tasks that no other comes after. That one must stand for all.
+    assert set(order) - set().union(*order.values()) == {"maintain"}
+    assert daily.tasks["maintain"].run_if == "ALL_SUCCESS"
+    assert daily.schedule is not None
+    assert (daily.schedule.cron, daily.schedule.time_zone) == ("0 30 5 * * ?", "Europe/Vienna")
+
+
+def test_schedules_are_paused_in_test_and_on_in_production_where_failures_are_told() -> None:
+    for stack, paused in (("test", True), ("prod", False)):
+        schedule = committed(stack).jobs["daily"].schedule
+        assert schedule is not None
+        assert schedule.paused is paused
+    assert committed("prod").jobs["daily"].notify.emails
+
+
+def test_the_stacks_work_in_catalogs_of_their_own() -> None:
+    places = [{job.parameters["catalog"] for job in committed(stack).jobs.values()} for stack in ("test", "prod")]
+    assert places == [{"test"}, {"production"}]
+    for stack, catalog in (("test", "test"), ("prod", "production")):
+        assert committed(stack).jobs["daily"].parameters["landing"] == f"/Volumes/{catalog}/bike_sharing/landing"
+
+
+@pytest.mark.parametrize("stack", ["test", "prod"])
 def test_a_stack_file_holds_nothing_of_one_machine(stack: str) -> None:
     assert set(stack_file(stack)) == {"config"}  # no encryptionsalt, no secretsprovider
     assert "secure" not in json.dumps(stack_file(stack))
@@ -72,7 +104,7 @@ def test_the_project_file_declares_every_setting_with_type_default_and_descripti
     assert project["name"] == NAMESPACE
     for key, entry in project["config"].items():
         assert entry["type"] in ("string", "object"), key
-        assert entry["default"] == ("" if entry["type"] == "string" else {}), key
+        assert key == "jobs" or entry["default"] == ("" if entry["type"] == "string" else {}), key
         assert len(entry["description"]) > 20, key
 
 

@@ -101,7 +101,8 @@ class Project:
             check=True,
         )
         for name in filter(None, listed.stdout.decode().split("\0")):
-            if (ROOT / name).is_file() and not name.startswith(("tests/", "rehearsal/")):
+            left_out = name.startswith(("tests/", "rehearsal/")) and not name.startswith("tests/release/")
+            if (ROOT / name).is_file() and not left_out:
                 (path / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, path / name)
         (path / ".venv").symlink_to(ROOT / ".venv")
