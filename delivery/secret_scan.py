@@ -14,21 +14,22 @@ given text: a notebook's cells and the text of its outputs (not its pictures), a
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
+from detect_secrets.core.plugins.initialize import from_file
 from detect_secrets.core.scan import scan_file
 from detect_secrets.filters.heuristic import is_non_text_file
+from detect_secrets.plugins.base import BasePlugin
 from detect_secrets.settings import default_settings, get_settings
 
 from delivery.console import Mistake, Progress
 
 ALLOWED = "delivery/allowed_secrets.yaml"
 KINDS = Path(__file__).with_name("secret_kinds.py")
-OWN_PLUGINS = ("DatabricksDetector", "AzureDevOpsDetector", "EntraDetector")
 # Filters that would hide a file or a line by its name or by a comment.
 REFUSED_FILTERS = (
     "detect_secrets.filters.allowlist.is_line_allowlisted",
@@ -58,7 +59,8 @@ def secrets(files: Mapping[str, bytes], progress: Progress) -> list[Mistake]:
     unused = set(allowed)
     with tempfile.TemporaryDirectory() as scratch, default_settings():
         settings = get_settings()
-        settings.configure_plugins([{"name": name, "path": KINDS.as_uri()} for name in OWN_PLUGINS])
+        own: Iterable[type[BasePlugin]] = from_file(str(KINDS))
+        settings.configure_plugins([{"name": plugin.__name__} for plugin in own])
         settings.disable_filters(*REFUSED_FILTERS)
         for done, (path, content) in enumerate(files.items()):
             progress.count("scanned for secrets", done, len(files))
