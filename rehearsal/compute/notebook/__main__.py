@@ -4,6 +4,7 @@ import atexit
 import json
 import os
 import sys
+import traceback
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,8 +39,15 @@ def _write(task: Task, result: Result) -> None:
 
 
 if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    # Threads that the notebook has left behind don't keep the run from ending.
+    try:
+        code = main(sys.argv[1:])
+    except Exception:  # noqa: BLE001 - 1 would say that the notebook failed
+        traceback.print_exc()
+        code = 2
+    # Threads and processes that the notebook has left behind don't keep the run from ending.
+    if "multiprocessing" in sys.modules:
+        for process in sys.modules["multiprocessing"].active_children():
+            process.kill()
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,5 +1,6 @@
 """Notebooks that a notebook calls by `dbutils.notebook.run`: each in a process of its own."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -15,8 +16,8 @@ from rehearsal.compute.notebook.task import Result, Task
 
 CHECKOUT = Path(__file__).parents[3]
 CALLED_OPTION = "--called"
-"""What may be secret comes as JSON on stdin: `secrets` that the caller knows, to be redacted there, too, and `parameters`,
-of which `task.json` has only what is no secret."""
+"""What may be secret comes as JSON on stdin: `secrets` that the caller knows, to be redacted there, too, and
+`parameters`, of which `task.json` has only what is no secret."""
 
 
 class Calls:
@@ -34,7 +35,7 @@ class Calls:
         self._token = token
         self._redactor = redactor
         self._streams = streams
-        self._count = 0
+        self._numbers = itertools.count(1)
 
     def run(self, path: str, timeout: float, parameters: dict[str, str]) -> tuple[Output, str]:
         """Runs the notebook to its end; gives the output for the caller's cell, and the exit value.
@@ -47,8 +48,8 @@ class Calls:
         Raises:
             CallError: it failed, crashed or took too long.
         """
-        self._count += 1
-        name = f"notebooks/{self._count}"
+        # Notebooks call others from several threads, too.
+        name = f"notebooks/{next(self._numbers)}"
         shown = self._redactor.content(parameters)
         task = replace(self._task, directory=self._task.directory / name, notebook=path, parameters=shown)
         task.write()

@@ -4,6 +4,7 @@ On Databricks these folders are mounted into the file system; here they would ha
 Without the guard a notebook would be told "No such file", or worse, `os.path.exists` would say no.
 """
 
+import functools
 import os
 import re
 import sys
@@ -41,8 +42,14 @@ def install() -> None:
     """From now on, for the rest of the process."""
     sys.addaudithook(_audit)
     # These two have no audit event; os.path.exists and pathlib call them.
-    os.stat = _checked(os.stat)
-    os.lstat = _checked(os.lstat)
+    for name in ("stat", "lstat"):
+        function = getattr(os, name)
+        checked = _checked(function)
+        setattr(os, name, checked)
+        # The standard library asks these sets what the system's functions can do.
+        for able in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
+            if function in able:
+                able.add(checked)
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
@@ -51,6 +58,7 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _checked(function: Any) -> Callable[..., Any]:
+    @functools.wraps(function)
     def checked(path: Any, *arguments: Any, **options: Any) -> Any:
         _check(path)
         return function(path, *arguments, **options)

@@ -4,6 +4,7 @@ Limits of Databricks (docs.databricks.com/notebooks/notebook-limitations): 10 MB
 of a table. What is left out is said.
 """
 
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -20,6 +21,7 @@ of another notebook) or `{"type": "note", "text"}` (the runner's own words)."""
 OUTPUT_LIMIT = 10 * 1024 * 1024
 """Characters of output that a cell keeps."""
 
+_FULL: Output = {"type": "note", "text": "The cell shows more than 10 MB; the rest is left out."}
 _OWN_WORDS = frozenset({"type", "stream", "kind", "state", "png"})
 _SMALL = 256 * 1024  # bytes of a cells.json that is written whenever something happens
 _PART_OF_THE_TIME = 20  # writing a larger one may take one part in so many
@@ -45,44 +47,45 @@ class CellRecord:
     seconds: float | None = None
     cells: "list[CellRecord]" = field(default_factory=list)
     _size: int = 0
+    # Threads of the notebook print while the cells are written.
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, output: Output) -> None:
         """Adds an output, as far as the cell's limit allows."""
-        size = sum(len(each) for each in output.values() if isinstance(each, str))
-        if output["type"] == "text":
-            self._add_text(output["stream"], output["text"])
-        elif self._size + size > OUTPUT_LIMIT:
-            self._full()
-        else:
+        with self._lock:
+            size = sum(
+                len(each) for key, each in output.items() if isinstance(each, str) and key not in ("type", "stream")
+            )
+            left = OUTPUT_LIMIT - self._size
             self._size += size
+            if output["type"] in ("text", "value") and left > 0:
+                self._add_text(output | {"text": output["text"][:left]})
+            elif size <= left:
+                self.outputs.append(output)
+            if size > left and _FULL not in self.outputs:
+                self.outputs.append(_FULL)
+
+    def _add_text(self, output: Output) -> None:
+        last = self.outputs[-1] if self.outputs else None
+        if "stream" not in output:
             self.outputs.append(output)
-
-    def _add_text(self, stream: str, text: str) -> None:
-        left = OUTPUT_LIMIT - self._size
-        if left > 0 and text:
-            last = self.outputs[-1] if self.outputs else None
-            if last is None or last.get("stream") != stream:
-                last = {"type": "text", "stream": stream, "parts": []}
-                self.outputs.append(last)
-            last["parts"].append(text[:left])
-        self._size += len(text)
-        if len(text) > left:
-            self._full()
-
-    def _full(self) -> None:
-        note = {"type": "note", "text": "The cell shows more than 10 MB; the rest is left out."}
-        if note not in self.outputs:
-            self.outputs.append(note)
-        self._size = max(self._size, OUTPUT_LIMIT)
+        elif last is not None and last.get("stream") == output["stream"]:
+            last["parts"].append(output["text"])
+        else:
+            self.outputs.append({"type": "text", "stream": output["stream"], "parts": [output["text"]]})
 
     def content(self) -> dict[str, Any]:
-        outputs = []
-        for output in self.outputs:
-            if "parts" in output:
-                output["parts"] = ["".join(output["parts"])]
-                outputs.append({"type": "text", "stream": output["stream"], "text": output["parts"][0]})
-            else:
-                outputs.append(output)
+        """The cell as in `cells.json`."""
+        with self._lock:
+            for output in self.outputs:
+                if "parts" in output:
+                    output["parts"] = ["".join(output["parts"])]
+            outputs = [
+                {"type": "text", "stream": output["stream"], "text": output["parts"][0]}
+                if "parts" in output
+                else output
+                for output in self.outputs
+            ]
         return {
             "kind": self.cell.kind,
             "title": self.cell.title,

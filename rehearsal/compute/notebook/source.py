@@ -8,6 +8,7 @@ docs.databricks.com/notebooks/notebooks-code, section "Mix languages".
 import ast
 import json
 import re
+import warnings
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -164,7 +165,9 @@ def _pip_lines(text: str, where: str) -> list[str]:
 def _check_python(body: str, where: str) -> None:
     """Refuses IPython's own syntax; every other mistake is shown when the cell runs, as on Databricks."""
     try:
-        ast.parse(body)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # shown when the cell runs
+            ast.parse(body)
     except SyntaxError as error:
         lines = body.splitlines()
         line = lines[error.lineno - 1].strip() if error.lineno and error.lineno <= len(lines) else ""

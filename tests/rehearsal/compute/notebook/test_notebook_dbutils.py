@@ -1,5 +1,6 @@
 """dbutils: each call of it, and each refusal."""
 
+from functools import reduce
 from pathlib import Path
 
 import pytest
@@ -185,7 +186,7 @@ def test_restarting_python_forgets_the_names_and_goes_on_with_the_next_cell(run:
     ],
 )
 def test_calls_that_are_not_known_are_refused_by_name(call: str) -> None:
-    found: object = DBUtils(
+    utilities = DBUtils(
         fs=Files(Path(), Path()),
         jobs=Jobs(Task(directory=Path(), notebook="/x", workspace=Path(), data=Path())),
         library=Library(),
@@ -195,8 +196,7 @@ def test_calls_that_are_not_known_are_refused_by_name(call: str) -> None:
     )
 
     with pytest.raises(UnsupportedError, match=f"does not know dbutils.{call}$"):
-        for name in call.split("."):
-            found = getattr(found, name)
+        reduce(getattr, call.split("."), utilities)
 
 
 def test_help_lists_what_there_is(run: Runs) -> None:

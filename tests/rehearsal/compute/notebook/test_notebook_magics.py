@@ -131,7 +131,7 @@ def test_shell_cells_are_off_until_the_task_switches_them_on(run: Runs) -> None:
 
     assert run(*cells).error == "UnsupportedError: the rehearsal runs %sh only when the task's setting `shell` is on"
 
-    ran = run(*cells, **{"shell": True})
+    ran = run(*cells, shell=True)  # noqa: S604 - a setting of the task
     assert ran.text(1) in ("out\nerr\n", "err\nout\n")
     assert ran.cells[0]["state"] == "SUCCESS"
     assert ran.error.startswith("CalledProcessError: ")

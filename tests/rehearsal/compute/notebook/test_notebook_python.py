@@ -116,6 +116,7 @@ def test_threads_and_programs_that_a_notebook_leaves_behind_do_not_hold_the_run(
     ran = run(
         "import subprocess, threading, time\n"
         "threading.Thread(target=time.sleep, args=(600,)).start()\n"
+        "import multiprocessing; multiprocessing.Process(target=time.sleep, args=(600,)).start()\n"
         "left = subprocess.Popen(['sleep', '5'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)"
     )
 
@@ -238,3 +239,32 @@ def test_the_token_of_the_run_is_not_for_the_notebook(run: Runs) -> None:
     ran = run("import os\nprint(os.environ.get('DATABRICKS_TOKEN'))", token="dapi-very-secret")
 
     assert ran.stdout == "None\n"
+
+
+def test_pytest_runs_in_a_notebook_and_its_report_goes_to_a_volume(run: Runs) -> None:
+    ran = run(
+        "import tempfile, pytest\n"
+        "report = tempfile.gettempdir() + '/junit.xml'\n"
+        "code = pytest.main(['suite', '-q', '-p', 'no:cacheprovider', '--junit-xml', report])\n"
+        "dbutils.fs.cp('file:' + report, '/Volumes/main/tests/results/junit.xml')\n"
+        "print(int(code))",
+        files={
+            "work/suite/test_it.py": "import os\n"
+            "def test_good(capfd, tmp_path):\n"
+            "    print('hi'); os.system('echo yo')\n"
+            "    assert capfd.readouterr().out == 'hi\\nyo\\n'\n"
+            "def test_bad():\n    assert 1 == 2\n"
+        },
+    )
+
+    assert "1 failed, 1 passed" in ran.text()
+    assert ran.text().endswith("\n1\n")
+    assert 'failures="1"' in (run.data / "volumes/main/tests/results/junit.xml").read_text()
+
+
+def test_a_task_that_is_wrong_is_a_crash_and_no_failed_notebook(run: Runs) -> None:
+    ran = run("x = 1", kind="gpu")
+
+    assert ran.code == 2
+    assert "kind is classic or serverless, not 'gpu'" in ran.stderr
+    assert "unknown: nonsense" in run("x = 1", nonsense=1).stderr
