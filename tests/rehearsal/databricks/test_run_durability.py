@@ -17,13 +17,15 @@ from tests.rehearsal.databricks.clients import CONTROL_TOKEN, CREDENTIALS, Works
 
 SERVER = """
 import json, signal, sys
+from dataclasses import replace
 from pathlib import Path
 from rehearsal.databricks import create_app
+from rehearsal.databricks.compute import Compute
 from rehearsal.service import listen, server
-from tests.rehearsal.databricks.run_helpers import fake_compute
 given = json.load(sys.stdin)
 state = Path(given["state"])
-app = create_app(state, control_token=given["control"], credentials=given["credentials"], compute=fake_compute(state))
+compute = replace(Compute.below(state), runner=tuple(given["runner"]), cluster=(), grace_seconds=0.5)
+app = create_app(state, control_token=given["control"], credentials=given["credentials"], compute=compute)
 listener = listen(given["port"])
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 print(listener.getsockname()[1], flush=True)
@@ -38,6 +40,7 @@ finally:
 def server(state: Path, port: int = 0) -> Iterator[tuple[Workspace, "subprocess.Popen[str]"]]:
     """A stand-in in a process of its own."""
     given = {"state": str(state), "control": CONTROL_TOKEN, "credentials": CREDENTIALS, "port": port}
+    given["runner"] = jobs.FAKE_RUNNER
     with subprocess.Popen(
         [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=processes.CHECKOUT
     ) as process:
