@@ -16,6 +16,7 @@ import httpx
 
 from rehearsal import doctor, processes, provision, shell, toolchain
 from rehearsal.home import SERVICES, Home, Service
+from rehearsal.toolchain import compute
 
 
 class UsageError(Exception):
@@ -49,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(command=command)
         return made
 
-    add("toolchain", _toolchain, "find, download or build the Pulumi engine")
+    add("toolchain", _toolchain, "find, download or build the Pulumi engine, and what Spark needs")
     add("doctor", _doctor, "say what is used, which version, where from")
     for name, command, text in (
         ("serve", _serve, "both stand-ins in the foreground, until Ctrl-C"),
@@ -91,6 +92,7 @@ def _ports(options: argparse.Namespace) -> dict[Service, int]:
 
 def _toolchain(_: argparse.Namespace) -> int:
     print(toolchain.ensure(lambda line: print(line, flush=True)).describe())
+    print(compute.ensure(lambda line: print(line, flush=True)))
     return 0
 
 

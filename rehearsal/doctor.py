@@ -9,6 +9,7 @@ import sys
 
 from rehearsal import processes, toolchain
 from rehearsal.home import CHECKOUT, SERVICES, Home
+from rehearsal.toolchain import compute
 
 _PYTHON = (3, 11)
 _GIT = (2, 31)  # GIT_CONFIG_COUNT, by which the rehearsal hands git its credential helper
@@ -16,7 +17,7 @@ _GIT = (2, 31)  # GIT_CONFIG_COUNT, by which the rehearsal hands git its credent
 
 def examine(home: Home) -> tuple[str, bool]:
     """The findings as text, and whether all is well."""
-    findings = [_python(), _packages(), _git(), *_engine(), *_services(home)]
+    findings = [_python(), _packages(), _git(), *_engine(), *_compute(), *_services(home)]
     text = "\n".join(f"{'ok  ' if well else 'BAD '} {line}" for line, well in findings)
     return text, all(well for _, well in findings)
 
@@ -65,6 +66,16 @@ def _engine() -> list[tuple[str, bool]]:
     for part in engine.parts:
         findings.append((f"{part.name} {part.version}: {part.origin}\n     {part.path}", part.path.exists()))
     return findings
+
+
+def _compute() -> list[tuple[str, bool]]:
+    try:
+        found = compute.located()
+    except toolchain.ToolchainError as error:
+        return [(str(error), False)]
+    if found is None:
+        return [("no jars for Spark; `make toolchain` brings them", False)]
+    return [("\n     ".join(line.strip() for line in found.splitlines()), True)]
 
 
 def _services(home: Home) -> list[tuple[str, bool]]:

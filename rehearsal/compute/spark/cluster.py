@@ -5,7 +5,6 @@ nobody has used it for a while, on SIGTERM, or when its Java ends. `session.atta
 """
 
 import argparse
-import contextlib
 import json
 import os
 import secrets
@@ -99,14 +98,15 @@ def _serve(directory: Path, java: Jvm, gateway: Any, idle: float, told: threadin
 
 def _end(gateway: Any, lease: leases.Lease) -> None:
     """Ends what a session still runs; its process is gone."""
-    # A Java that is ending refuses: the next look finds that it has ended.
-    with contextlib.suppress(Py4JError):
+    try:
         if lease.kind == "classic":
             spark = gateway.jvm.org.apache.spark.SparkContext.getOrCreate()
             spark.cancelJobsWithTag(f"spark-session-{lease.session}")
         else:
             key = gateway.jvm.org.apache.spark.sql.connect.service.SessionKey(lease.user, lease.session)
-            _service(gateway).sessionManager().closeSession(key)
+            _service(gateway).sessionManager().closeSession(key, False)
+    except Py4JError as error:  # the others' sessions go on
+        print(f"error: what {lease} ran could not be ended: {error}", file=sys.stderr)
 
 
 def _gateway(java: Jvm) -> Any:
