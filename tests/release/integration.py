@@ -1,8 +1,8 @@
 # Databricks notebook source
 # MAGIC %md
 # MAGIC # Integration tests
-# MAGIC The whole chain over the sample week with all its mistakes: at once, again, and in pieces out of order. The tables
-# MAGIC must hold the right answers, which are known without the data.
+# MAGIC The whole chain over the sample week with all its mistakes: at once, again, and in pieces out of order. The
+# MAGIC tables must hold the right answers, which are known without the data.
 # MAGIC
 # MAGIC A failing test fails this notebook, with its name in the error. Results: `junit.xml` and `summary.json` in
 # MAGIC `<volume>/integration/<run_id>/`.

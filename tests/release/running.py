@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 HERE = Path(__file__).parent
@@ -82,31 +83,27 @@ def parameters(dbutils: Any, **options: str) -> Parameters:
     )
 
 
-class _Plugin:
-    """Gives the tests what the notebook has, and keeps what they report."""
+def _given(**values: Any) -> ModuleType:
+    """A plugin with a fixture for each value. pytest wants fixtures of a session to be no methods of an object."""
+    plugin = ModuleType("given")
+    for name, value in values.items():
+        setattr(plugin, name, _fixture(name, value))
+    return plugin
 
-    def __init__(self, spark: Any, dbutils: Any, told: Parameters, summary: Summary) -> None:
-        self._spark = spark
-        self._dbutils = dbutils
-        self._told = told
+
+def _fixture(name: str, value: Any) -> Any:
+    @pytest.fixture(scope="session", name=name)
+    def give() -> Any:
+        return value
+
+    return give
+
+
+class _Outcome:
+    """Keeps what the tests report."""
+
+    def __init__(self, summary: Summary) -> None:
         self._summary = summary
-
-    @pytest.fixture(scope="session")
-    def spark(self) -> Any:
-        return self._spark
-
-    @pytest.fixture(scope="session")
-    def dbutils(self) -> Any:
-        return self._dbutils
-
-    @pytest.fixture(scope="session")
-    def told(self) -> Parameters:
-        return self._told
-
-    @pytest.fixture(scope="session")
-    def figures(self) -> dict[str, Any]:
-        """What is put in here stands in the summary."""
-        return self._summary.figures
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
@@ -131,12 +128,14 @@ class _Plugin:
 def run(suite: str, told: Parameters, *, spark: Any, dbutils: Any) -> str:
     """Run the tests in `suite_<suite>`; returns the summary as JSON.
 
+    The tests have the fixtures `spark`, `dbutils`, `told`, and `figures`, a dict that is added to the summary.
     `junit.xml` and `summary.json` are put into `<volume>/<suite>/<run id>/` whether tests fail or not.
     SuiteFailed when a test failed, or when there is none.
     """
     summary = Summary(suite, told.run_id, results=f"{told.volume}/{suite}/{told.run_id}")
     # What else is installed on the machine has no part in the tests.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    given = _given(spark=spark, dbutils=dbutils, told=told, figures=summary.figures)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         junit = Path(folder) / "junit.xml"
@@ -155,7 +154,7 @@ def run(suite: str, told: Parameters, *, spark: Any, dbutils: Any) -> str:
                 # It wants files behind stdout and stderr, which a notebook doesn't have.
                 "-pno:faulthandler",
             ],
-            plugins=[_Plugin(spark, dbutils, told, summary)],
+            plugins=[given, _Outcome(summary)],
         )
         summary.seconds = round(time.monotonic() - begun, 1)
         text = json.dumps(asdict(summary), ensure_ascii=False)
