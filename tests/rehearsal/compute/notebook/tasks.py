@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -60,7 +61,11 @@ class Run:
 
     def everything(self) -> str:
         """All that the run has left."""
-        files = [path for path in self.directory.rglob("*") if path.is_file() and "tmp" not in path.parts]
+        files = [
+            path
+            for path in self.directory.rglob("*")
+            if path.is_file() and "tmp" not in path.relative_to(self.directory).parts
+        ]
         written = [path.read_text() for path in files]
         return "\n".join([*written, self.stdout, self.stderr])
 
@@ -82,7 +87,11 @@ class Runs:
             task: more of the task.
         """
         process = self.start(*cells, files=files, **task)
-        out, error = process.communicate(timeout=120)
+        try:
+            out, error = process.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
         return self.ended(process, out, error)
 
     def ended(self, process: "subprocess.Popen[str]", out: str = "", error: str = "") -> Run:

@@ -226,6 +226,8 @@ def test_secrets_come_from_the_workspace_and_are_redacted_wherever_they_appear(r
             "assert dbutils.secrets.getBytes('scope', 'key') == value.encode()",
             "dbutils.jobs.taskValues.set('v', ['x' + value])",
             "dbutils.notebook.run('child', 60, {'given': value})",
+            "print(dbutils.secrets._token)",
+            "print('only the beginning: s3cr', end='')",
             "raise ValueError('it is ' + value)",
             files={
                 "work/child.py": source(
@@ -242,7 +244,8 @@ def test_secrets_come_from_the_workspace_and_are_redacted_wherever_they_appear(r
         )
 
     assert ran.error == "ValueError: it is [REDACTED]"
-    assert ran.stdout.count("[REDACTED]") == 4
+    assert ran.stdout.count("[REDACTED]") == 5
+    assert ran.text(10) == "only the beginning: s3cr"
     assert "SecretMetadata(key='key')" in ran.text(6)
     assert "SecretScope(name='scope')" in ran.text(6)
     assert ran.result.values == {"v": ["x[REDACTED]"]}
