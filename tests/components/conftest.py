@@ -75,9 +75,11 @@ class Program:
 
 
 def committed_config(stack: str) -> dict[str, Any]:
-    """The configuration in a committed stack file, keys without namespace."""
-    text = (ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")
-    return {key.removeprefix("databricks-cicd:"): value for key, value in yaml.safe_load(text)["config"].items()}
+    """The configuration of a committed stack as the engine hands it over, keys without namespace."""
+    project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
+    own = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"]
+    defaults = {key: entry["default"] for key, entry in project.items()}
+    return defaults | {key.removeprefix("databricks-cicd:"): value for key, value in own.items()}
 
 
 def some_notebook() -> str:

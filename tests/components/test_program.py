@@ -149,6 +149,7 @@ def test_with_everything_on_all_resources_are_still_accepted(program: Program) -
         "businessHours": {"days": ["monday"], "start": "08:00", "end": "16:00", "timeZone": "UTC"},
     }
     schedule = {"cron": "0 0 6 * * ?", "timeZone": "UTC"}
+    config["jobOverrides"] = {}
     config["jobs"] = {"refresh": {"notebook": some_notebook(), "schedule": schedule}}
 
     recorded = program.whole("test", config)
@@ -255,6 +256,9 @@ def test_the_notebooks_of_another_folder_are_deployed_where_the_settings_say_so(
     (tmp_path / "artifact").mkdir()
     (tmp_path / "artifact" / "only.py").write_text("# Databricks notebook source\n", encoding="utf-8")
 
-    recorded = program.whole("test", {**committed_config("test"), "notebooks": {"folder": "artifact"}}, root=tmp_path)
+    nothing: dict[str, Any] = {"tests": {}, "jobs": {}, "jobOverrides": {}}
+    config = {**committed_config("test"), **nothing, "notebooks": {"folder": "artifact"}}
+
+    recorded = program.whole("test", config, root=tmp_path)
 
     assert recorded.one("Notebook").inputs["source"] == "artifact/only.py"

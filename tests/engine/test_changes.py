@@ -1,12 +1,15 @@
 """One change in the files or the settings: exactly the resources concerned, and after `up` just that in the service."""
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rehearsal.toolchain import Toolchain
+from tests.engine.samples import sample_release
 from tests.engine.system import System
 
 pytestmark = pytest.mark.engine
@@ -14,12 +17,33 @@ pytestmark = pytest.mark.engine
 FOLDER = "/bike-sharing-production"
 
 
+@pytest.fixture(scope="module")
+def deployed(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A system with both stacks deployed, prod with a release and two jobs of its own."""
+    system = System(tmp_path_factory.mktemp("system"), toolchain)
+    try:
+        sample_release(system.project.path)
+        system.project.settings("prod", small)
+        system.project.commit("another release")
+        for stack in ("test", "prod"):
+            outcome = system.project.up(stack)
+            assert outcome, outcome.text
+        yield system
+    finally:
+        system.close()
+
+
+def small(settings: dict[str, Any]) -> None:
+    settings["notebooks"] = {"folder": "sample"}
+    settings["jobs"] = {"trips": {"notebook": "load_trips"}, "usage": {"notebook": "reports/daily_usage"}}
+
+
 @pytest.fixture
 def changed(deployed: System) -> Iterator[System]:
     """The deployed system; what a test changes in the project is undone and, where it was deployed, deployed back."""
     yield deployed
     deployed.project.git("checkout", "--quiet", "--", ".")
-    deployed.project.git("clean", "--quiet", "--force", "-d", "--", "notebooks")
+    deployed.project.git("clean", "--quiet", "--force", "-d", "--", "sample")
     outcome = deployed.project.up("prod")
     assert outcome, outcome.text
 
@@ -59,16 +83,20 @@ CHANGES: dict[str, tuple[Callable[[Path], None], list[tuple[str, str]]]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_changed_notebook_changes_exactly_its_own_resource(changed: System, change: str) -> None:
+def test_a_changed_notebook_changes_its_own_resource_and_the_digest_in_the_jobs(changed: System, change: str) -> None:
     alter, expected = CHANGES[change]
     before = workspace(changed)
-    alter(changed.project.path / "notebooks")
+    alter(changed.project.path / "sample")
     changed.workspace.forget()
     outcome = changed.project.up("prod")
     assert outcome, outcome.text
-    assert operations(outcome.text) == {
-        operation: sum(1 for each, _ in expected if each == operation) for operation, _ in expected
-    }
+    # And the digest of the release in both jobs.
+    assert operations(outcome.text) == Counter(operation for operation, _ in expected) + Counter(update=2)
+    digest = changed.project.outputs("prod")["release_digest"]
+    for job in changed.workspace_client().jobs.list(expand_tasks=True):
+        if job.settings and str(job.settings.name).endswith("(production)"):
+            assert (job.settings.tags or {})["release"] == digest[:12]
+            assert (job.settings.tags or {})["commit"].endswith("+uncommitted")
     after = workspace(changed)
     for operation, what in expected:
         path = f"{FOLDER}/{what}"
@@ -114,6 +142,16 @@ SETTINGS: dict[str, tuple[str, Callable[[dict[str, Any]], object], list[tuple[st
             {"user": "devin@rehearsal.example", "level": "CAN_READ"}
         ),
         [("update", "permissions-access")],
+    ),
+    "a task's retries": (
+        "prod",
+        lambda settings: settings["jobs"]["usage"].update(retries=3),
+        [("update", "job-usage")],
+    ),
+    "one job less": (
+        "prod",
+        lambda settings: settings.update(jobOverrides={"usage": None}),
+        [("delete", "job-usage"), ("delete", "job-usage-permissions")],
     ),
     "two reviewers": (
         "test",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from databricks.sdk.service.iam import PermissionLevel
+from databricks.sdk.service.jobs import PauseStatus
 from databricks.sdk.service.workspace import ExportFormat, ObjectType
 
 from release_files import scan
@@ -146,24 +147,43 @@ def test_an_environment_is_open_to_the_release_pipeline_and_to_no_other(deployed
 
 
 @pytest.mark.parametrize("stack", ["test", "prod"])
-def test_the_folder_holds_the_release_byte_for_byte_and_nothing_else(deployed: System, stack: str) -> None:
+def test_the_folder_holds_release_and_tests_byte_for_byte_and_nothing_else(deployed: System, stack: str) -> None:
     client = deployed.workspace_client()
     folder = FOLDERS[stack]
-    release = scan(ROOT / "notebooks")
+    files = [(file, ROOT / "notebooks", folder) for file in scan(ROOT / "notebooks").files]
+    if stack == "test":
+        files += [(file, ROOT / "tests/release", f"{folder}/tests") for file in scan(ROOT / "tests/release").files]
     kinds = {ObjectType.NOTEBOOK, ObjectType.FILE}
     there = {item.path for item in client.workspace.list(folder, recursive=True) if item.object_type in kinds}
-    assert there == {f"{folder}/{file.workspace_path}" for file in release.files}
-    for file in release.files:
-        local = (ROOT / "notebooks" / file.source).read_bytes()
+    assert there == {f"{place}/{file.workspace_path}" for file, _, place in files}
+    for file, source, place in files:
+        local = (source / file.source).read_bytes()
         # A notebook in Jupyter's format is kept as cells; what it says is compared, not how its JSON is set.
         as_jupyter = file.format == "JUPYTER"
         asked = ExportFormat.JUPYTER if as_jupyter else ExportFormat.SOURCE
-        exported = client.workspace.export(f"{folder}/{file.workspace_path}", format=asked).content
+        exported = client.workspace.export(f"{place}/{file.workspace_path}", format=asked).content
         content = base64.b64decode(exported or "")
         if as_jupyter:
             assert cells(content) == cells(local)
         else:
             assert content.rstrip(b"\n") == local.rstrip(b"\n")
+
+
+def test_the_daily_job_is_in_both_environments_and_the_suites_are_in_test_alone(deployed: System) -> None:
+    client = deployed.workspace_client()
+    jobs = {str(each.settings.name): each.settings for each in client.jobs.list(expand_tasks=True) if each.settings}
+    suites = {f"{suite} (test)" for suite in ("functional", "integration", "performance")}
+    assert set(jobs) == suites | {"daily (test)", "daily (production)"}
+    for environment, folder, status in (
+        ("test", FOLDERS["test"], PauseStatus.PAUSED),
+        ("production", FOLDERS["prod"], PauseStatus.UNPAUSED),
+    ):
+        job = jobs[f"daily ({environment})"]
+        assert job.schedule is not None
+        assert job.schedule.pause_status == status
+        notebooks = {each.notebook_task.notebook_path for each in job.tasks or [] if each.notebook_task}
+        assert {f"{folder}/{name}" for name in ("ingest", "transform", "publish", "watch", "maintain")} <= notebooks
+        assert {each.name: each.default for each in job.parameters or []}["catalog"] == environment
 
 
 def cells(notebook: bytes) -> list[tuple[str, str]]:
