@@ -1,7 +1,7 @@
 """Credentials among the files of an artifact, as detect-secrets finds them (https://github.com/Yelp/detect-secrets).
 
 It reads words such as `password = "..."`, the forms of known tokens, and strings that are too random to be words. All
-its plugins are used, and those of `secret_kinds.py`. It asks no service whether what it finds is valid.
+its plugins are used, and those of `secret_rules.py`. It asks no service whether what it finds is valid.
 
 What it takes for a secret and isn't one stands in `allowed_secrets.yaml`, a list of `path`, `line` (the whole line,
 without the spaces around it) and `reason`. The line stands there as it is, so that a reviewer sees what is let through;
@@ -29,9 +29,10 @@ from detect_secrets.settings import default_settings, get_settings
 from delivery.console import Mistake, Progress
 
 ALLOWED = "delivery/allowed_secrets.yaml"
-KINDS = Path(__file__).with_name("secret_kinds.py")
-# Filters that would hide a file or a line by its name or by a comment.
+RULES = Path(__file__).with_name("secret_rules.py")
+# Filters that would hide a file by its name, or a line by a comment or by a call in it.
 REFUSED_FILTERS = (
+    "detect_secrets.filters.heuristic.is_indirect_reference",
     "detect_secrets.filters.allowlist.is_line_allowlisted",
     "detect_secrets.filters.heuristic.is_swagger_file",
 )
@@ -59,8 +60,9 @@ def secrets(files: Mapping[str, bytes], progress: Progress) -> list[Mistake]:
     unused = set(allowed)
     with tempfile.TemporaryDirectory() as scratch, default_settings():
         settings = get_settings()
-        own: Iterable[type[BasePlugin]] = from_file(str(KINDS))
+        own: Iterable[type[BasePlugin]] = from_file(str(RULES))
         settings.configure_plugins([{"name": plugin.__name__} for plugin in own])
+        settings.filters["delivery.secret_rules.is_call_after_keyword"] = {}
         settings.disable_filters(*REFUSED_FILTERS)
         for done, (path, content) in enumerate(files.items()):
             progress.count("scanned for secrets", done, len(files))

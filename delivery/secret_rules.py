@@ -1,4 +1,4 @@
-"""Credentials of the services this project works with, as plugins for detect-secrets, which doesn't know them.
+"""What detect-secrets doesn't know: credentials of the services this project works with, as plugins, and a filter.
 
 Sources: https://docs.databricks.com/en/dev-tools/auth/pat.html and the rule `databricks-api-token` of gitleaks
 (personal access tokens); https://learn.microsoft.com/azure/devops/organizations/accounts/use-personal-access-tokens-to-authenticate
@@ -9,7 +9,9 @@ an OAuth secret of Databricks begins with `dose` is what secret scanners go by; 
 import re
 from typing import ClassVar
 
-from detect_secrets.plugins.base import RegexBasedDetector
+from detect_secrets.filters import heuristic
+from detect_secrets.plugins.base import BasePlugin, RegexBasedDetector
+from detect_secrets.plugins.keyword import KeywordDetector
 
 
 class DatabricksDetector(RegexBasedDetector):
@@ -34,3 +36,12 @@ class EntraDetector(RegexBasedDetector):
 
     secret_type = "Microsoft Entra Client Secret"  # noqa: S105 - the kind's name
     denylist: ClassVar = [re.compile(r"(?<![\w.~-])[\w.~-]{3}\dQ~[\w.~-]{31,34}(?![\w.~-])")]
+
+
+def is_call_after_keyword(secret: str, line: str, plugin: BasePlugin) -> bool:  # noqa: ARG001 - the tool asks by these names
+    """Whether the word `password` or the like is set to what a call gives: `password = get_secret("bikes")`.
+
+    The tool's own filter for this passes over the whole line, whatever is in it: a token in
+    `client = WorkspaceClient(token="...")` too.
+    """
+    return isinstance(plugin, KeywordDetector) and heuristic.is_indirect_reference(line)
