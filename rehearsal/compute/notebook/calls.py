@@ -46,7 +46,7 @@ class Calls:
             parameters: for its widgets.
 
         Raises:
-            CallError: it failed, crashed or took too long.
+            WorkflowException: it failed, crashed or took too long.
         """
         # Notebooks call others from several threads, too.
         name = f"notebooks/{next(self._numbers)}"
@@ -59,14 +59,14 @@ class Calls:
             code = self._wait(task.directory, told, timeout)
         except subprocess.TimeoutExpired:
             message = f"{path} did not end within {timeout:g} s and was ended"
-            raise CallError(message, output | {"error": message}) from None
+            raise WorkflowException(message, output | {"error": message}) from None
         result = Result.read(task.directory)
         if result is None:
             message = f"{path} crashed: its process ended with {code}"
-            raise CallError(message, output | {"error": message})
+            raise WorkflowException(message, output | {"error": message})
         output |= {"state": result.state, "result": result.result, "error": result.error}
         if result.state == "FAILED":
-            raise CallError(f"{path} failed: {result.error}", output)
+            raise WorkflowException(f"{path} failed: {result.error}", output)
         return output, result.result or ""
 
     def _wait(self, directory: Path, told: dict[str, Any], timeout: float) -> int:
@@ -87,19 +87,6 @@ class Calls:
                 _end(process.pid)
                 raise
         return process.returncode
-
-
-class CallError(WorkflowException):
-    """A called notebook failed.
-
-    Args:
-        message: in Databricks' words as far as they are known.
-        output: for the caller's cell.
-    """
-
-    def __init__(self, message: str, output: Output) -> None:
-        super().__init__(message)
-        self.output = output
 
 
 def _end(process_id: int) -> None:

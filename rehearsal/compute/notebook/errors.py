@@ -1,5 +1,7 @@
 """What ends a cell or a notebook."""
 
+from typing import Any
+
 
 class UnsupportedError(NotImplementedError):
     """The notebook uses something that Databricks has and the rehearsal doesn't; the message names it."""
@@ -10,7 +12,16 @@ class InputWidgetNotDefined(Exception):  # noqa: N818 - the name that Databricks
 
 
 class WorkflowException(Exception):  # noqa: N818 - likewise
-    """A notebook that was called by `dbutils.notebook.run` failed or ran out of time."""
+    """A notebook that was called by `dbutils.notebook.run` failed or ran out of time.
+
+    Args:
+        message: which, and how.
+        output: what the caller's cell shows of it; see `record.Output`.
+    """
+
+    def __init__(self, message: str, output: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.output = output
 
 
 class SecretError(Exception):

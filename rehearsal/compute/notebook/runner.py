@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rehearsal.compute.notebook import guard, pip
-from rehearsal.compute.notebook.calls import CallError, Calls
+from rehearsal.compute.notebook.calls import Calls
 from rehearsal.compute.notebook.dbutils import DBUtils
 from rehearsal.compute.notebook.dbutils.files import Files
 from rehearsal.compute.notebook.dbutils.secrets import Secrets
@@ -25,6 +25,7 @@ from rehearsal.compute.notebook.errors import (
     NotebookExit,
     PythonRestart,
     UnsupportedError,
+    WorkflowException,
 )
 from rehearsal.compute.notebook.python import Python, one_line, trace
 from rehearsal.compute.notebook.record import CellRecord, Output, Record
@@ -252,7 +253,7 @@ class Runner:
     def _call(self, path: str, timeout: float, parameters: dict[str, str]) -> str:
         try:
             output, value = self._calls.run(resolve(path, self._notebook), timeout, parameters)
-        except CallError as error:
+        except WorkflowException as error:
             self._add(error.output)
             raise
         self._add(output)

@@ -120,7 +120,7 @@ def test_a_called_notebook_that_fails_crashes_or_hangs_fails_the_call(
     )
 
     assert ran.stdout == f"{message}\n"
-    assert ran.error == f"CallError: {message}"
+    assert ran.error == f"WorkflowException: {message}"
     assert ran.outputs(1)[0]["state"] == "FAILED"
 
 
