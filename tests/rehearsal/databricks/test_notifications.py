@@ -59,7 +59,7 @@ def receiver() -> Iterator[Receiver]:
         thread.join(5)
 
 
-def destination(workspace: Workspace, url: str, **more: str) -> str:
+def destination(workspace: Workspace, url: str, **more: Any) -> str:
     config = Config(generic_webhook=GenericWebhookConfig(url=url, **more))
     made = workspace.sdk().notification_destinations.create(display_name="ops", config=config)
     assert made.id is not None
@@ -129,11 +129,8 @@ def test_a_destination_that_fails_is_tried_again_and_fails_no_run(workspace: Wor
     receiver.broken = 100
     run = jobs.run(workspace, job_id)
     assert jobs.result(run) == "SUCCESS"
-    shown = jobs.until(
-        lambda: (
-            (text := page(workspace, job_id, run.run_id)) if "3 tries" in page(workspace, job_id, run.run_id) else ""
-        )
-    )
+    jobs.until(lambda: "3 tries" in page(workspace, job_id, run.run_id), "the third try")
+    shown = page(workspace, job_id, run.run_id)
     assert "the destination answered 503" in shown
     assert "canary-91" not in shown
     assert receiver.broken == 97

@@ -7,6 +7,7 @@ from databricks.sdk.errors import BadRequest, InvalidParameterValue, OperationFa
 from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service.jobs import NotebookTask, RunType, SubmitTask, ViewsToExport
 
+from rehearsal.databricks import processes, run_machine
 from tests.rehearsal.databricks import run_helpers as jobs
 from tests.rehearsal.databricks.clients import Workspace
 
@@ -174,6 +175,7 @@ def test_the_page_of_a_task_is_exported(workspace: Workspace) -> None:
         ),
         ({"notebook_task": None, "condition_task": {"op": "EQUAL_TO", "left": "1", "right": "1"}}, "condition_task"),
         ({"notebook_task": None, "for_each_task": {"inputs": "[]"}}, "for_each_task"),
+        ({"notebook_task": {"notebook_path": "/a", "warehouse_id": "1"}}, "warehouse_id"),
         ({"existing_cluster_id": "0101-1"}, "existing_cluster_id"),
         ({"notebook_task": {"notebook_path": "a", "source": "GIT"}}, "none from git"),
         ({"libraries": [{"pypi": {"package": "no-such-package==1.0"}}]}, "no-such-package"),
@@ -196,3 +198,39 @@ def test_parameters_of_other_kinds_of_tasks_are_refused_by_name(workspace: Works
     answer = workspace.call("POST", "2.2/jobs/run-now", json={"job_id": job_id, field: ["x"]})
     assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
     assert field in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"run_if": "SOMETIMES"},
+        {"max_retries": "many"},
+        {"timeout_seconds": 1.5},
+        {"health": {"rules": [{"metric": "RUN_DURATION_SECONDS", "op": "GREATER_THAN", "value": "x"}]}},
+        {"job_cluster_key": "none"},
+        {"environment_key": "none"},
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_before_the_run(workspace: Workspace, change: dict[str, Any]) -> None:
+    job_id = jobs.create(workspace, [jobs.task("one", "/Shared/a") | change])
+    with pytest.raises(BadRequest):
+        jobs.start(workspace, job_id)
+
+
+def test_a_mistake_of_the_stand_in_ends_that_run_and_no_other(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = run_machine.advance
+
+    def stumble(turn: run_machine.Turn) -> None:
+        if turn.run["name"] == "cursed" and any(each["phase"] == "RUNNING" for each in turn.run["attempts"]):
+            raise KeyError("a mistake")
+        real(turn)
+
+    monkeypatch.setattr(run_machine, "advance", stumble)
+    other = jobs.start(workspace, jobs.graph(workspace, {"b": "sleep 1"}, {}))
+    cursed = jobs.run(workspace, jobs.graph(workspace, {"a": "sleep 300"}, {}, name="cursed"))
+    assert cursed.state is not None
+    assert "could not go on" in (cursed.state.state_message or "")
+    assert processes.marked(processes.TASK, str(workspace.state / "runs" / str(cursed.run_id) / "a-0")) == []
+    assert jobs.result(jobs.finished(workspace, other)) == "SUCCESS"
