@@ -13,7 +13,7 @@ from tests.components.settings_samples import ENVIRONMENT, FULL, make_project
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")
 # A key in code that begins with the name of a part, such as `gate.approvers`; not the name of a file.
-PART = r"(?:services|controlPlane|gate|workspace|notebooks|jobs)"
+PART = r"(?:services|controlPlane|gate|workspace|notebooks|tests|jobs|jobDefaults|jobOverrides)"
 KEY = re.compile(rf"`(?:databricks-cicd:)?({PART}(?:\.[\w<>\[\]]+)+)[`:]")
 FILE = re.compile(r"\.(?:py|yaml|yml|md)$")
 
@@ -41,8 +41,10 @@ def rows() -> dict[str, tuple[str, str]]:
 
 
 def documented(path: str) -> str:
-    """A key as the table writes it: without the numbers of list entries and the names of jobs."""
-    return re.sub(r"^jobs\.\w+", "jobs.<key>", re.sub(r"\[\d+\]", "[]", path))
+    """A key as the table writes it: without the numbers of list entries and the names of jobs, tasks and clusters."""
+    path = re.sub(r"^(?:jobs|jobOverrides)\.\w+", "jobs.<key>", re.sub(r"\[\d+\]", "[]", path))
+    path = re.sub(r"^(jobs\.<key>\.tasks)\.\w+", r"\1.<task>", path)
+    return re.sub(r"^(jobs\.<key>\.clusters)\.\w+", r"\1.<name>", path)
 
 
 @pytest.fixture
@@ -56,7 +58,10 @@ def keys_of_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> set[
         return has(self, name)
 
     monkeypatch.setattr(Section, "has", note)
-    parse(FULL, stack="test", environment=ENVIRONMENT, root=make_project(tmp_path))
+    root = make_project(tmp_path)
+    # With and without defaults: what a job has from there is asked for where it was written.
+    for raw in (FULL, {**FULL, "jobDefaults": {}}):
+        parse(raw, stack="test", environment=ENVIRONMENT, root=root)
     assert asked, "the settings are read by another way than Section.has"
     # A group is asked for, to say that it is not allowed there.
     return asked - {"jobs.<key>.runAs.group"}
@@ -80,13 +85,15 @@ def test_the_table_says_the_defaults_and_limits_of_the_program(
     asked.pop("workspace.protect", None)
     for key, rules in asked.items():
         default, allowed = rows()[key]
-        if rules.get("default"):
+        # There the default is what the job or jobDefaults say, or the key is required.
+        is_relative = re.match(r"jobs\.<key>\.(tasks|clusters|schedule)\.", key)
+        if rules.get("default") and not is_relative:
             assert str(rules["default"]).lower() in default, key
         if "most" in rules and key != "jobs.<key>.warnAfterMinutes":
             assert allowed.startswith(f"{rules['least']} to {rules['most']}"), key
-        if reader == "flag":
+        if reader == "flag" and not (is_relative and rules["default"]):
             assert (default, allowed) == (f"`{str(rules['default']).lower()}`", "`true`, `false`"), key
-        for options in rules["options"]:
+        for options in rules["options"] if not key.endswith(".compute") else ():  # names of clusters
             assert re.findall(r"`([^`]+)`", allowed) == list(options), key
 
 
