@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import secrets
+import shutil
 import signal
 import sys
 import tempfile
@@ -62,6 +63,8 @@ def run(directory: Path, data: Path, memory: str, idle: float, told: threading.E
     settings.prepare(data)
     ready = directory / "cluster.json"
     ready.unlink(missing_ok=True)
+    for left in directory.glob("scratch-*"):  # by a cluster that was killed
+        shutil.rmtree(left, ignore_errors=True)
     token = secrets.token_urlsafe(32)
     with (
         tempfile.TemporaryDirectory(dir=directory, prefix="scratch-", ignore_cleanup_errors=True) as scratch,
