@@ -1,6 +1,7 @@
 """Jobs as definitions, in the versions 2.0, 2.1 and 2.2 of the API.
 
 docs.databricks.com/api/workspace/jobs. Their runs are in `runs` and `run_starts`.
+Schedules and other triggers are kept as definitions; the rehearsal starts no run by itself.
 """
 
 import functools

@@ -124,6 +124,20 @@ def sweep(variable: str, value: str) -> None:
         psutil.wait_procs(left, timeout=2)
 
 
+def sweep_below(folder: Path) -> None:
+    """Ends at once the tasks whose folders are below this one."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            task = process.environ().get(TASK)
+        except (psutil.Error, OSError):
+            continue
+        if task and Path(task).is_relative_to(folder):
+            found.append(process)
+    _signal(found, signal.SIGKILL)
+    psutil.wait_procs(found, timeout=2)
+
+
 def end_all(runs: Path, grace_seconds: float = 3) -> int:
     """Ends every process of the runs in this folder, clusters included; gives how many there were.
 

@@ -4,7 +4,7 @@ Nothing here starts, ends or waits for anything; the scheduler does, before and 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rehearsal.databricks import notifications, run_documents, run_states
 from rehearsal.databricks.run_states import ending
@@ -23,8 +23,7 @@ class Turn:
         now: milliseconds since 1970.
         seen: by attempt what became of it: `{"ending", "output", "values"}`.
         may_start: whether another run of its job may begin.
-        slots: how many more processes there may be.
-        starts: the attempts that are to be started now; filled here.
+        slots: how many more processes there may be; those that become PENDING are to be started.
         changed: whether the run is another than before; set here.
     """
 
@@ -34,7 +33,6 @@ class Turn:
     seen: Mapping[int, Document]
     may_start: Callable[[], bool]
     slots: int
-    starts: list[int] = field(default_factory=list)
     changed: bool = False
 
 
@@ -135,7 +133,6 @@ def _follow_the_graph(turn: Turn) -> None:
             turn.slots -= 1
             attempt["phase"], attempt["start_time"], turn.changed = "PENDING", turn.now, True
             attempt.pop("queue_reason", None)
-            turn.starts.append(attempt["run_id"])
 
 
 def _unblock(turn: Turn, key: str, attempt: Document, latest: dict[str, Document]) -> None:

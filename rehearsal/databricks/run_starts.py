@@ -9,6 +9,7 @@ from rehearsal.databricks import job_rights, job_settings, notifications, princi
 from rehearsal.databricks.calls import Call
 from rehearsal.databricks.errors import ApiError, denied, invalid, missing
 from rehearsal.databricks.run_parameters import BadReferenceError, context, resolve
+from rehearsal.databricks.run_states import RUN_IF
 from rehearsal.store import Document
 
 _FIRST_SUBMIT = 700_000_000_000_001
@@ -62,6 +63,8 @@ def submit(version: str, call: Call) -> Document:
         return {"run_id": again}
     given = {name: value for name, value in call.body.items() if name not in ("run_name", "idempotency_token")}
     name = call.text("run_name", default="Untitled")
+    if "tasks" not in given:
+        raise _unsupported("The rehearsal runs submitted tasks only, not the form of API 2.0")
     settings = job_settings.checked(given | {"name": name}, version)
     check_runnable(settings, {task["task_key"] for task in settings["tasks"]})
     run = _create(
@@ -137,6 +140,7 @@ def check_runnable(settings: Document, keys: Collection[str]) -> None:
     Raises:
         ApiError: 400, FEATURE_DISABLED: so the service refuses what isn't switched on.
     """
+    _check_numbers("the job", settings, ("timeout_seconds",))
     clusters = {each.get("job_cluster_key") for each in settings.get("job_clusters") or []}
     for task in settings["tasks"]:
         key = task["task_key"]
@@ -153,8 +157,19 @@ def check_runnable(settings: Document, keys: Collection[str]) -> None:
             raise _unsupported(f"Task {key}: the rehearsal has no all-purpose clusters (existing_cluster_id)")
         if task.get("job_cluster_key") and task["job_cluster_key"] not in clusters:
             raise invalid(f"Task {key} refers to the unknown job cluster {task['job_cluster_key']}")
+        if (task.get("run_if") or "ALL_SUCCESS") not in RUN_IF:
+            raise invalid(f"Task {key}: unknown run_if: {task['run_if']}; allowed: {', '.join(RUN_IF)}")
+        _check_numbers(f"task {key}", task, ("timeout_seconds", "max_retries", "min_retry_interval_millis"))
         _check_libraries(settings, task)
         texts(task["notebook_task"].get("base_parameters") or {}, "base_parameters")
+
+
+def _check_numbers(what: str, settings: Document, names: Iterable[str]) -> None:
+    wrong = [name for name in names if not isinstance(settings.get(name) or 0, int)]
+    rules = (settings.get("health") or {}).get("rules") or []
+    wrong += ["health"] if not all(isinstance(each.get("value"), int) for each in rules) else []
+    if wrong:
+        raise invalid(f"{wrong[0]} of {what} must be a number")
 
 
 def _check_libraries(settings: Document, task: Document) -> None:

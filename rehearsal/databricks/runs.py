@@ -5,6 +5,7 @@ the stand-in refuses them by name, because a run that silently does something el
 """
 
 import functools
+import shutil
 from typing import Any
 
 from rehearsal.databricks import job_rights, run_documents, run_shapes, run_starts
@@ -117,6 +118,7 @@ def delete(_: str, call: Call) -> Document:
     if run["phase"] != "TERMINATED":
         raise invalid(f"Cannot delete active run {run['run_id']}")
     run_documents.remove(call.store, run)
+    shutil.rmtree(call.compute.runs / str(run["run_id"]), ignore_errors=True)
     for key, _notice in call.store.items("notice", f"{run['run_id']}-"):
         call.store.delete("notice", key)
         call.store.delete("outbox", key)

@@ -119,9 +119,12 @@ class Scheduler:
             if self._stopping:
                 return None
             keys = [int(key) for key, _ in self._store.items("active")]
-            starts: list[tuple[int, int]] = []
             for run_id in keys:
-                starts += [(run_id, attempt) for attempt in self._advance(run_id)]
+                try:
+                    self._advance(run_id)
+                except Exception:  # noqa: BLE001 - a mistake with one run must not hold up the others; the log has it
+                    traceback.print_exc(file=sys.stderr)
+                    self._give_up(run_id)
             started = [self._start(run_id, attempt) for run_id, attempt in self._pending()]
             pause = self._pause()
             idle = self._clusters.tidy(self._needed_clusters())
@@ -144,9 +147,9 @@ class Scheduler:
                 if each["phase"] == "WAITING":
                     wait = max(0.0, (each["not_before"] - run_documents.now()) / 1000)
                     soonest = wait if soonest is None else min(soonest, wait)
+            if run["phase"] != "QUEUED":
                 # A run's own time limit and duration warning count while its tasks wait, too.
-                elif run["phase"] != "QUEUED" and each["phase"] == "QUEUED":
-                    soonest = 1.0 if soonest is None else min(soonest, 1.0)
+                soonest = 1.0 if soonest is None else min(soonest, 1.0)
         return soonest
 
     def _needed_clusters(self) -> set[str]:
@@ -159,15 +162,22 @@ class Scheduler:
                     needed.add(key)
         return needed
 
-    def _advance(self, run_id: int) -> list[int]:
+    def _give_up(self, run_id: int) -> None:
+        """Ends a run with which the stand-in itself made a mistake."""
+        processes.sweep_below(self._compute.runs / str(run_id))
+        words = "The rehearsal could not go on with this run; its log says why."
+        with self._store.transaction():
+            self._end_with_server(run_id, ending("FAILED", words, code="INTERNAL_ERROR", broken=True))
+
+    def _advance(self, run_id: int) -> None:
         run = self._store.get("run", str(run_id))
         if run is None:
-            return []
+            return
         seen = {each["run_id"]: found for each in run["attempts"] if (found := self._see(each)) is not None}
         with self._store.transaction():
             run = self._store.get("run", str(run_id))
             if run is None:
-                return []
+                return
             turn = Turn(
                 store=self._store,
                 run=run,
@@ -183,7 +193,6 @@ class Scheduler:
             if each["kill"] and each["run_id"] not in self._signaled:
                 self._children.terminate(each["process"], hard=False)
                 self._signaled[each["run_id"]] = time.monotonic()
-        return turn.starts
 
     def _taken(self) -> int:
         return sum(each["phase"] in HOLDS_SLOT for run in self._runs() for each in run["attempts"])
