@@ -1,0 +1,1 @@
+"""The rehearsal's agent: what Azure Pipelines does with a pipeline's YAML."""
