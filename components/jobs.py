@@ -42,6 +42,10 @@ class Jobs(pulumi.ComponentResource):
     Lists stand in an order of their own (tasks, parameters and clusters by key), so that neither the order in a stack
     file nor the one in which the service answers is a difference.
 
+    Databricks' client repeats a POST after a broken connection by itself, and names of jobs need not be unique: a
+    create that was done before the connection broke makes two jobs, of which the state knows the second. The other
+    runs by the same schedule, and has to be deleted by hand.
+
     Deliberately not managed: clusters that outlive a run, notification destinations, and runs.
 
     Source: https://www.pulumi.com/registry/packages/databricks/api-docs/job/

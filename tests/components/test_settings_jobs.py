@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from components.settings import SettingsError, parse
 from components.settings_model import Autoscale, Cluster, Job, Notify, Principal, Settings
@@ -84,6 +87,12 @@ WRONG: list[tuple[str, Any, str, str, str, str]] = [
 ]
 
 
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, for tests that change nothing in it."""
+    return make_project(tmp_path_factory.mktemp("project"))
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project folder with a few notebooks."""
@@ -141,6 +150,22 @@ def test_more_tasks_than_the_service_takes_are_refused_and_as_many_are_not(proje
     assert "1,001 tasks" in mistakes({**BASE, "jobs": {"many": {"tasks": tasks}}}, project)
     del tasks["task-0"]
     assert len(read(project, jobs={"many": {"tasks": tasks}}).jobs["many"].tasks) == 1000
+
+
+@given(st.dictionaries(st.sampled_from("abcde"), st.sets(st.sampled_from("abcde")), min_size=1))
+@hypothesis_settings(max_examples=100, deadline=None)
+def test_tasks_are_taken_exactly_if_all_of_them_can_begin(root: Path, graph: dict[str, set[str]]) -> None:
+    known = {key: sorted(after & graph.keys()) for key, after in graph.items()}
+    done: set[str] = set()
+    while ready := {key for key, after in known.items() if key not in done and set(after) <= done}:
+        done |= ready
+    tasks = {key: {"notebook": "report", "after": after} for key, after in known.items()}
+    if done == set(known):
+        assert list(read(root, jobs={"any": {"tasks": tasks}}).jobs["any"].tasks) == list(known)
+    else:
+        message = mistakes({**BASE, "jobs": {"any": {"tasks": tasks}}}, root)
+        assert "a circle: " in message
+        assert "have a mistake" in message
 
 
 def test_every_setting_of_a_job_arrives(project: Path) -> None:
