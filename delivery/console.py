@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 SECONDS_BETWEEN_LINES = 2.0
+# Lines that people are shown of a long list.
+SHOWN = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +66,14 @@ def tell_mistakes(mistakes: Sequence[Mistake], *, as_json: bool) -> None:
     """Writes why nothing came of it: on standard error for people; as JSON on standard output, `{"errors": [...]}`."""
     if as_json:
         tell([], {"errors": [asdict(mistake) for mistake in mistakes]}, as_json=True)
-    for mistake in mistakes if not as_json else ():
-        _write(sys.stderr, f"error: {mistake}")
+    else:
+        _write(sys.stderr, "\n".join(shortened([f"error: {mistake}" for mistake in mistakes])))
+
+
+def shortened(lines: Sequence[str]) -> list[str]:
+    """The first lines, and how many there are besides."""
+    rest = len(lines) - SHOWN
+    return [*lines[:SHOWN], f"... and {rest:,} more; --json has them all"] if rest > 0 else list(lines)
 
 
 def _write(stream: Any, text: str) -> None:

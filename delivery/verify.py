@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from delivery import manifest
-from delivery.console import Progress, UnusableError
+from delivery.console import Progress, UnusableError, shortened
 from delivery.manifest import Entry, FormatError, Manifest, ManifestError
 
 Kind = Literal["format", "manifest", "digest", "missing", "added", "changed", "mode"]
@@ -24,7 +24,6 @@ Kind = Literal["format", "manifest", "digest", "missing", "added", "changed", "m
 isn't the artifact that was asked for. `missing`, `added`, `changed`: a file. `mode`: something else than a plain file
 stands in a file's place (a link, for example), or the file has become executable.
 """
-SHOWN = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +58,7 @@ class Verdict:
 
     def lines(self) -> list[str]:
         """What people read."""
-        shown = [str(each) for each in self.differences[:SHOWN]]
-        if len(self.differences) > SHOWN:
-            shown.append(f"... and {len(self.differences) - SHOWN:,} more; --json has them all")
+        shown = shortened([str(each) for each in self.differences])
         if not self.manifest:
             return shown
         told = f"{len(self.manifest.files):,} files, version {self.manifest.version}, digest {self.manifest.digest}"
