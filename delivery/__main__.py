@@ -1,17 +1,13 @@
 """The commands of the pipelines: `python -m delivery COMMAND`."""
 
+import argparse
+import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
-# Before anything else is imported: what runs in an artifact's folder must leave nothing there.
-sys.dont_write_bytecode = True
-
-import argparse  # noqa: E402 - see above
-import os  # noqa: E402
-from collections.abc import Callable  # noqa: E402
-from pathlib import Path  # noqa: E402
-
-from delivery.console import Progress, RefusedError, UnusableError, tell, tell_mistakes  # noqa: E402
-from delivery.manifest import Build  # noqa: E402
+from delivery.console import Progress, RefusedError, UnusableError, tell, tell_mistakes
+from delivery.manifest import Build
 
 PACKAGE_TEXT = """\
 Package a commit for release: a folder with the Pulumi program, the locked requirements, these commands, the notebooks
@@ -30,7 +26,8 @@ exit codes:
 """
 VERIFY_TEXT = """\
 Compare an artifact with its manifest and with the digest it should have, and say what differs. It needs nothing but
-Python, and leaves nothing in the folder.
+Python. Inside the artifact's folder run it with `python -B`, or with PYTHONDONTWRITEBYTECODE=1 in the environment:
+otherwise Python leaves a folder __pycache__ there, and that is a difference.
 """
 VERIFY_CODES = """\
 exit codes:

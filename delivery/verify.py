@@ -1,8 +1,8 @@
 """`verify`: an artifact against its manifest, and against the digest that it should have.
 
 Nothing but Python's standard library is used, so it can run before anything that the artifact asks for is installed.
-Nothing is left in the folder, and nothing in it is forgiven: a folder `.venv` or `__pycache__` that a step has left
-there is a difference, for Python would run what is in it.
+And nothing is forgiven: a folder `.venv` or `__pycache__` that somebody has left there is a difference, for Python runs
+what is in it.
 """
 
 import hashlib
@@ -62,7 +62,11 @@ class Verdict:
         if not self.manifest:
             return shown
         told = f"{len(self.manifest.files):,} files, version {self.manifest.version}, digest {self.manifest.digest}"
-        return [*shown, told if self.equal else f"{len(self.differences):,} differences from {told}"]
+        if self.equal:
+            return [told]
+        remedy = "download it again; what runs in its folder has to write elsewhere (Python: -B, and .venv beside it)"
+        number = len(self.differences)
+        return [*shown, f"{number:,} difference{'s' if number > 1 else ''} from {told}", remedy]
 
 
 def summary(whole: Manifest) -> dict[str, Any]:
