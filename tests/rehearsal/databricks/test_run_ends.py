@@ -181,3 +181,10 @@ def test_a_reset_ends_what_runs_and_removes_what_runs_made(workspace: Workspace)
     assert not jobs.alive(child)
     assert not Path(workspace.state / "runs").exists()
     assert list(workspace.sdk().jobs.list_runs()) == []
+
+
+def test_what_a_task_leaves_behind_ends_with_it(workspace: Workspace) -> None:
+    run = jobs.run(workspace, jobs.graph(workspace, {"a": "child 300"}, {}))
+    assert jobs.result(run) == "SUCCESS"
+    assert run.run_id is not None
+    assert not jobs.alive(pid_of_child(workspace, run.run_id, "a"))
