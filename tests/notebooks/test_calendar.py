@@ -16,7 +16,9 @@ SWITCHES = [datetime(2024, 3, 31, 2), datetime(2024, 10, 27, 2), datetime(2025, 
 near_switches = st.builds(
     lambda switch, seconds: switch + timedelta(seconds=seconds), st.sampled_from(SWITCHES), st.integers(-9000, 9000)
 )
-walls = st.one_of(near_switches, st.datetimes(datetime(1990, 1, 1), datetime(2037, 1, 1)).map(lambda d: d.replace(microsecond=0)))
+walls = st.one_of(
+    near_switches, st.datetimes(datetime(1990, 1, 1), datetime(2037, 1, 1)).map(lambda d: d.replace(microsecond=0))
+)
 quick = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 SESSION_ZONES = ("UTC", "America/New_York", "Europe/Vienna")
 
@@ -54,7 +56,9 @@ def test_wall_clocks_are_read_as_zoneinfo_reads_them(spark: SparkSession, clocks
 
 @quick
 @given(
-    st.lists(st.tuples(st.sampled_from(SWITCHES), st.integers(-9000, 9000), st.integers(1, 86400)), min_size=30, max_size=60)
+    st.lists(
+        st.tuples(st.sampled_from(SWITCHES), st.integers(-9000, 9000), st.integers(1, 86400)), min_size=30, max_size=60
+    )
 )
 def test_the_duration_tells_which_of_two_hours_is_meant(
     spark: SparkSession, trips: list[tuple[datetime, int, int]]
@@ -69,7 +73,9 @@ def test_the_duration_tells_which_of_two_hours_is_meant(
     for column in set(TRIPS.columns) - set(rows.columns):
         rows = rows.withColumn(column, f.lit(None).cast("string"))
     for step in TRIPS.typed:
-        rows = rows.withColumn("_file_day", f.lit(None).cast("date")).withColumns({k: f.expr(v) for k, v in step.items()})
+        rows = rows.withColumn("_file_day", f.lit(None).cast("date")).withColumns(
+            {k: f.expr(v) for k, v in step.items()}
+        )
     found = sorted(rows.selectExpr("n", "unix_seconds(started_at)", "unix_seconds(ended_at)", "_shift").collect())
     for row, start, end in zip(found, starts, ends, strict=True):
         # Both ends in the doubled hour an hour apart from themselves: the earlier instant is as right.
@@ -83,12 +89,16 @@ def instants_of(at: datetime) -> list[datetime]:
 
 @pytest.mark.parametrize(("day", "hours"), [("2024-10-27", 25), ("2024-03-31", 23), ("2024-10-26", 24)])
 def test_a_day_has_its_hours(spark: SparkSession, day: str, hours: int) -> None:
-    found = spark.sql(f"SELECT transform({calendar.hours_of_day(f'DATE{day!r}')}, h -> unix_seconds(h)) AS hours").collect()
+    found = spark.sql(
+        f"SELECT transform({calendar.hours_of_day(f'DATE{day!r}')}, h -> unix_seconds(h)) AS hours"
+    ).collect()
     first = datetime.combine(date.fromisoformat(day), datetime.min.time(), CITY).timestamp()
     assert found[0]["hours"] == [int(first) + 3600 * number for number in range(hours)]
 
 
-@pytest.mark.parametrize("text", ["2024-10-21", "21.10.2024 08:00:00", "2024-10-21 08:00:00+02:00", "2024-13-41 08:00:00", "", None])
+@pytest.mark.parametrize(
+    "text", ["2024-10-21", "21.10.2024 08:00:00", "2024-10-21 08:00:00+02:00", "2024-13-41 08:00:00", "", None]
+)
 def test_what_is_no_wall_clock_is_null(spark: SparkSession, text: str | None) -> None:
     row = spark.createDataFrame([(text,)], "text string").selectExpr(f"{calendar.wall_clock('text')} IS NULL AS empty")
     assert row.collect()[0]["empty"]

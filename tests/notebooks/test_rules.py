@@ -127,12 +127,24 @@ def test_every_rule_has_a_case_and_a_sentence() -> None:
 
 def test_of_trips_with_one_id_the_last_exported_stands_though_it_is_broken(spark: SparkSession) -> None:
     late = {"exported_at": "2024-10-23T00:00:00Z"}
-    rows: list[dict[str, str | None]] = [{}, {**late, "duration_s": "0"}, {"exported_at": "unknown"}, {"end_station": None}]
-    assert [row["_rule"] for row in judged(spark, TRIPS, rows)] == ["duplicate", "duration_wrong", "duplicate", "duplicate"]
+    rows: list[dict[str, str | None]] = [
+        {},
+        {**late, "duration_s": "0"},
+        {"exported_at": "unknown"},
+        {"end_station": None},
+    ]
+    assert [row["_rule"] for row in judged(spark, TRIPS, rows)] == [
+        "duplicate",
+        "duration_wrong",
+        "duplicate",
+        "duplicate",
+    ]
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 2, 0]])
-def test_of_identical_copies_one_stands_and_it_is_that_of_the_earliest_day(spark: SparkSession, order: list[int]) -> None:
+def test_of_identical_copies_one_stands_and_it_is_that_of_the_earliest_day(
+    spark: SparkSession, order: list[int]
+) -> None:
     days = ["2024-10-23", "2024-10-21", "2024-10-22"]
     rows = judged(spark, TRIPS, [{"_file_day": days[number]} for number in order])
     assert Counter(row["_rule"] for row in rows) == {None: 1, "duplicate": 2}
@@ -159,7 +171,7 @@ def test_units_and_names_are_made_the_same(spark: SparkSession) -> None:
 
 
 def test_a_header_becomes_columns_that_a_table_can_have() -> None:
-    assert header_columns("\ufeffid,,a b,ID,_row,\"x,y\"") == ["id", "column_1", "a_b", "ID_3", "row", "x_y"]
+    assert header_columns('\ufeffid,,a b,ID,_row,"x,y"') == ["id", "column_1", "a_b", "ID_3", "row", "x_y"]
     assert header_columns("") == []
 
 
