@@ -11,7 +11,7 @@ from rehearsal.agent.language.errors import PipelineError
 from rehearsal.agent.language.outcomes import ancestors
 from rehearsal.agent.language.plan import Job, Stage
 
-_Node = TypeVar("_Node", Stage, Job)
+_Node = TypeVar("_Node", bound=Stage | Job)
 
 
 def in_order(stages: Sequence[Stage]) -> tuple[Stage, ...]:

@@ -64,8 +64,8 @@ class Keys(Generic[Value]):
 
 PIPELINE = _section(
     "pipeline",
-    "name appendCommitMessageToRunName trigger pr schedules parameters resources variables lockBehavior pool stages jobs"
-    " steps extends strategy continueOnError workspace",
+    "name appendCommitMessageToRunName trigger pr schedules parameters resources variables lockBehavior pool"
+    " stages jobs steps extends strategy continueOnError workspace",
     {
         "container": _CONTAINERS,
         "services": _CONTAINERS,

@@ -3,7 +3,7 @@
 https://learn.microsoft.com/azure/devops/pipelines/process/variables, and the agent's sources for what the page leaves
 out: https://github.com/microsoft/azure-pipelines-agent/blob/master/src/Agent.Worker/Variables.cs and
 .../src/Microsoft.VisualStudio.Services.Agent/Util/VarUtil.cs. Values of variables are expanded in each other before
-each step; then the texts of the step are, once: what was put in isn't looked at again. An unknown name stays as it stands.
+each step; then the texts of the step are, once: what was put in isn't looked at again. An unknown name stays as it is.
 """
 
 from collections.abc import Callable, Iterable, Mapping

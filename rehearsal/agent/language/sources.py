@@ -14,7 +14,7 @@ from rehearsal.agent.language.nodes import Node, read
 
 MAX_FILES = 100  # "No more than 100 separate YAML files may be included (directly or indirectly)"
 MAX_NESTING = 100  # "No more than 100 levels of template nesting"
-_MAX_NODES = 500_000  # the service counts 20 megabytes of memory; this many values are of that order
+_MAX_NODES = 200_000  # the service counts 20 megabytes of memory; this many values are of that order
 
 ReadFile: TypeAlias = Callable[[str], str | None]  # a path from the root without `/` at its beginning; None: not there
 
