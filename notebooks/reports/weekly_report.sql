@@ -11,7 +11,7 @@ CREATE WIDGET TEXT schema DEFAULT 'bike_sharing';
 
 -- COMMAND ----------
 
-CREATE TABLE IF NOT EXISTS IDENTIFIER(concat_ws('.', nullif(:catalog, ''), :schema, 'gold_weekly_report')) (
+CREATE TABLE IF NOT EXISTS IDENTIFIER(IF(:catalog = '', '', :catalog || '.') || :schema || '.gold_weekly_report') (
   week_start DATE, station_id STRING, name STRING, departures BIGINT, arrivals BIGINT, member_share DOUBLE,
   mean_duration_min DOUBLE, mean_distance_km DOUBLE, busiest_local_hour INT, hours_empty BIGINT
 ) USING DELTA;
@@ -25,12 +25,12 @@ CREATE TABLE IF NOT EXISTS IDENTIFIER(concat_ws('.', nullif(:catalog, ''), :sche
 
 -- COMMAND ----------
 
-MERGE INTO IDENTIFIER(concat_ws('.', nullif(:catalog, ''), :schema, 'gold_weekly_report')) AS report
+MERGE INTO IDENTIFIER(IF(:catalog = '', '', :catalog || '.') || :schema || '.gold_weekly_report') AS report
 USING (
   WITH demand AS (
     SELECT date_sub(local_day, weekday(local_day)) AS week_start, station_id, local_hour,
       sum(departures) AS departures, sum(arrivals) AS arrivals, sum(member_departures) AS member_departures
-    FROM IDENTIFIER(concat_ws('.', nullif(:catalog, ''), :schema, 'gold_demand_hourly'))
+    FROM IDENTIFIER(IF(:catalog = '', '', :catalog || '.') || :schema || '.gold_demand_hourly')
     GROUP BY 1, 2, 3
   ),
   flow AS (
@@ -42,13 +42,13 @@ USING (
   ),
   empty AS (
     SELECT date_sub(local_day, weekday(local_day)) AS week_start, station_id, count_if(is_empty) AS hours_empty
-    FROM IDENTIFIER(concat_ws('.', nullif(:catalog, ''), :schema, 'gold_availability_hourly'))
+    FROM IDENTIFIER(IF(:catalog = '', '', :catalog || '.') || :schema || '.gold_availability_hourly')
     GROUP BY 1, 2
   ),
   days AS (
     SELECT date_from_unix_date(CAST(unix_seconds(from_utc_timestamp(started_at, 'Europe/Vienna')) DIV 86400 AS INT)) AS day,
       start_station AS station_id, sum(duration_s) AS duration_s, sum(distance_m) AS distance_m, count(*) AS trips
-    FROM IDENTIFIER(concat_ws('.', nullif(:catalog, ''), :schema, 'silver_trips'))
+    FROM IDENTIFIER(IF(:catalog = '', '', :catalog || '.') || :schema || '.silver_trips')
     GROUP BY 1, 2
   ),
   trips AS (
@@ -69,7 +69,7 @@ USING (
     min_by(station.name, station.valid_from)
   ) AS name
   FROM weeks
-  LEFT JOIN IDENTIFIER(concat_ws('.', nullif(:catalog, ''), :schema, 'silver_stations')) AS station USING (station_id)
+  LEFT JOIN IDENTIFIER(IF(:catalog = '', '', :catalog || '.') || :schema || '.silver_stations') AS station USING (station_id)
   GROUP BY ALL
 ) AS week
 ON report.week_start = week.week_start AND report.station_id = week.station_id
@@ -84,5 +84,5 @@ WHEN NOT MATCHED BY SOURCE THEN DELETE;
 
 -- COMMAND ----------
 
-SELECT * FROM IDENTIFIER(concat_ws('.', nullif(:catalog, ''), :schema, 'gold_weekly_report'))
+SELECT * FROM IDENTIFIER(IF(:catalog = '', '', :catalog || '.') || :schema || '.gold_weekly_report')
 ORDER BY week_start DESC, departures DESC;

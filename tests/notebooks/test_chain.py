@@ -62,8 +62,8 @@ def test_a_second_run_changes_no_table(spark: SparkSession, tables: Tables, tmp_
     assert (again.batch, transformed.sources, published.days) == (None, {}, ())
 
     # cut off before the last commit of a step: it does its work again and comes to the same
-    spark.sql(f"DELETE FROM {tables.name('progress')}")
-    spark.sql(f"DELETE FROM {tables.name('ingested_files')} WHERE source = 'trips'")
+    spark.sql(f"DELETE FROM {tables.name('progress')}")  # noqa: S608 # names of the test's own
+    spark.sql(f"DELETE FROM {tables.name('ingested_files')} WHERE source = 'trips'")  # noqa: S608 # names of the test's own
     run(spark, tables, tmp_path)
     assert wrong(spark, tables, DAYS) == []
 
@@ -137,7 +137,7 @@ def test_trips_come_back_when_their_station_gets_known_and_leave_when_their_corr
 
 
 def test_ingest_says_which_folder_is_missing(spark: SparkSession, tables: Tables, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no landing folder .*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"no landing folder .*nowhere"):
         ingest.run(spark, tables, str(tmp_path / "nowhere"))
     assert transform.run(spark, tables) == transform.TransformReport()
     assert publish.run(spark, tables) == publish.PublishReport()
