@@ -70,8 +70,9 @@ def folders_of(settings: Mapping[str, bytes]) -> tuple[list[Folder], list[Mistak
     }
     folders = []
     for name in sorted(set(read) - {PROJECT}):
-        own = _inner(read[name], "config")
-        config = {key: own.get(f"{NAMESPACE}:{key}", defaults.get(key)) for key in ("environment", *FOLDERS)}
+        # A key without a namespace is one of the project.
+        own = {str(key).removeprefix(f"{NAMESPACE}:"): value for key, value in _inner(read[name], "config").items()}
+        config = {key: own.get(key, defaults.get(key)) for key in ("environment", *FOLDERS)}
         if config["environment"] == "production" and config["tests"]:
             found = f"the stack of production has {NAMESPACE}:tests"
             mistakes.append(Mistake(key=name, found=found, remedy="take it away: no test is delivered to production"))

@@ -106,7 +106,8 @@ def uncommitted(project: Path, commit: Commit) -> list[str]:
 
 def _command(project: Path, *arguments: str) -> list[str]:
     # Objects as they are, whatever `git replace` says here; and no lock: somebody may work in the same checkout.
-    return ["git", "--no-replace-objects", "--no-optional-locks", "-C", str(project), *arguments]
+    plain = ["--no-replace-objects", "--no-optional-locks", "-c", "log.showSignature=false"]
+    return ["git", *plain, "-C", str(project), *arguments]
 
 
 def _git(project: Path, *arguments: str) -> bytes:

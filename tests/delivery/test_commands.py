@@ -11,8 +11,12 @@ from typing import Any
 
 import pytest
 
+from components.settings import parse
 from delivery.__main__ import main
+from delivery.contents import FOLDERS
 from delivery.manifest import Manifest
+from tests.components.settings_samples import ENVIRONMENT as SERVICES
+from tests.components.settings_samples import make_project
 from tests.delivery.repository import ENVIRONMENT, FILES, NOTEBOOK, Repository, contents
 
 ROOT = Path(__file__).parents[2]
@@ -217,6 +221,16 @@ def test_what_python_leaves_in_the_artifact_is_told_with_its_remedy(own: Path, t
     release = shutil.copytree(own, tmp_path / "release")
     for line in ("added     delivery/__pycache__/", "-B"):
         assert line in run("verify", ".", cwd=release).stdout
+
+
+def test_the_folders_are_by_default_those_of_the_programs_settings(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    (project / "tests/release").mkdir(parents=True)
+    (project / "tests/release/test_trips.py").write_bytes(FILES["tests/release/test_trips.py"])
+    raw = {"environment": "test", "controlPlane": {"project": {"name": "Bikes"}}, "workspace": {"folder": "/bikes"}}
+    parsed = parse(raw | {"tests": {"ignore": []}}, stack="test", environment=SERVICES, root=project)
+    assert parsed.tests
+    assert {"notebooks": parsed.notebooks.folder, "tests": parsed.tests.folder} == FOLDERS
 
 
 def test_the_artifact_has_nothing_of_the_rehearsal_or_of_the_programs_tests(own: Path) -> None:

@@ -148,7 +148,7 @@ def test_the_folders_are_those_of_the_stacks_settings(repository: Repository, tm
   databricks-cicd:notebooks: {folder: bikes, ignore: [scratch/]}
 """
     repository.put("Pulumi.prod.yaml", settings)
-    repository.put("Pulumi.test.yaml", settings + b"  databricks-cicd:tests: {folder: checks}\n")
+    repository.put("Pulumi.test.yaml", settings + b"  tests: {folder: checks}\n")
     repository.put("bikes/scratch/test_idea.py", b"x = 1\n")
     repository.commit()
     whole = packaged(repository, tmp_path / "release")

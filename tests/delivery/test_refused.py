@@ -32,6 +32,14 @@ def test_a_file_that_was_removed_and_not_committed_is_refused(repository: Reposi
     assert refusal(repository, tmp_path / "release").key == "notebooks/load.py"
 
 
+def test_an_uncommitted_change_is_named_by_its_path_in_the_project(tmp_path: Path) -> None:
+    repository = Repository.full(tmp_path / "repository", "data/platform")
+    (repository.top / "notebooks").mkdir()
+    (repository.top / "notebooks/other.py").write_bytes(NOTEBOOK)
+    repository.put("notebooks/load.py", NOTEBOOK * 2)
+    assert refusal(repository, tmp_path / "release").key == "notebooks/load.py"
+
+
 def test_a_symbolic_link_is_refused(repository: Repository, tmp_path: Path) -> None:
     (repository.folder / "notebooks/link.py").symlink_to("load.py")
     repository.commit()

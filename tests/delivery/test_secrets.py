@@ -161,6 +161,21 @@ def test_a_list_of_allowed_lines_that_cannot_be_read_is_a_mistake(allowed: objec
     assert "reason" in found.remedy
 
 
+def test_asking_few_plugins_where_few_can_find_something_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {path.name: path.read_bytes() for path in Path(__file__).parent.glob("*.py")}
+    for number, secret in enumerate(SECRETS.values()):
+        files[f"{number}.py"] = f"first = 1\n{secret}\nlast = f({secret!r})\n".encode()
+        files[f"{number}.ini"] = f"[a]\nkey = {secret}\n".encode()
+    quick = secret_scan.secrets(files, Progress())
+    monkeypatch.setattr(secret_scan, "_is_special", lambda *_: True)
+    assert quick == secret_scan.secrets(files, Progress())
+    assert len(quick) > 2 * len(SECRETS)
+
+
+def test_the_address_of_a_server_is_no_credential() -> None:
+    assert not scanned("notebooks/load.py", "server = '20.42.73.9'\n")
+
+
 def test_a_commit_with_a_credential_is_not_packaged(tmp_path: Path) -> None:
     repository = Repository.full(tmp_path / "repository")
     line = f"token = '{SECRETS['Databricks']}'"
