@@ -55,7 +55,7 @@ def is_doubled(earlier: str) -> str:
 
 
 def hour_of(at: str) -> str:
-    """SQL for the full hour (UTC) that an instant lies in. The city's offset is whole hours, so it is a local hour too."""
+    """SQL for the full hour (UTC) that an instant lies in. It is a full local hour, too."""
     return f"timestamp_seconds(unix_seconds({at}) DIV {_HOUR} * {_HOUR})"
 
 

@@ -1,7 +1,7 @@
 """Bronze: files as they came, each read once.
 
-A file is known by its path. Files that were read are in the table `ingested_files`; bronze is written before it, so a run
-that was cut off between the two is noticed: bronze is asked for files of the same days that the list doesn't have.
+A file is known by its path. Files that were read are in the table `ingested_files`; bronze is written before it, so a
+run that was cut off between the two is noticed: bronze is asked for files of the same days that the list doesn't have.
 
 A file that was changed in place is not read again, because the rows that it had before can't be taken back in silence.
 The report names it; what it should have said must arrive under a new name.

@@ -1,7 +1,7 @@
 """The three sources: how their files look, what they are called in the tables, and how a row is read.
 
-Files arrive as `<landing>/<source>/<file day>/<name>`. A column that was renamed by the sender is declared here with all
-its names; a new column needs no declaration, bronze keeps it anyway.
+Files arrive as `<landing>/<source>/<file day>/<name>`. A column that was renamed by the sender is declared here with
+all its names; a new column needs no declaration, bronze keeps it anyway.
 """
 
 import csv

@@ -200,7 +200,7 @@ def _to_silver(
         WHEN NOT MATCHED AND s._rule IS NULL THEN INSERT ({", ".join(columns)}) VALUES ({values})""",
         standing=standing.select(*columns, "_rule"),
     ).collect()[0]
-    return tuple(int(merged[f"num_{kind}_rows"]) for kind in ("inserted", "updated", "deleted"))  # type: ignore
+    return int(merged["num_inserted_rows"]), int(merged["num_updated_rows"]), int(merged["num_deleted_rows"])
 
 
 def _leave(spark: SparkSession, tables: Tables, resolved: DataFrame) -> int:
