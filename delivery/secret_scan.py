@@ -38,8 +38,6 @@ REFUSED_FILTERS = (
     "detect_secrets.filters.allowlist.is_line_allowlisted",
     "detect_secrets.filters.heuristic.is_swagger_file",
 )
-# The address of a server is no credential.
-REFUSED_PLUGINS = ("IPPublicDetector",)
 SETTINGS = (FileType.YAML, FileType.CONFIG, FileType.INI, FileType.PROPERTIES, FileType.TOML)
 
 
@@ -85,7 +83,6 @@ def _found_in(files: Mapping[str, bytes], progress: Progress) -> Iterator[tuple[
         own: Iterable[type[BasePlugin]] = from_file(str(RULES))
         settings = get_settings()
         settings.configure_plugins([{"name": plugin.__name__} for plugin in own])
-        settings.disable_plugins(*REFUSED_PLUGINS)
         settings.filters["delivery.secret_rules.is_call_after_keyword"] = {}
         settings.disable_filters(*REFUSED_FILTERS)
         expressions = [plugin for plugin in get_plugins() if isinstance(plugin, RegexBasedDetector)]

@@ -17,11 +17,15 @@ def repository(tmp_path: Path) -> Repository:
     return Repository.full(tmp_path / "repository")
 
 
-@pytest.mark.parametrize("path", ["notebooks/load.py", "notebooks/new.py", "Pulumi.prod.yaml", "tests/release/new.py"])
+@pytest.mark.parametrize(
+    "path",
+    ["notebooks/load.py", "notebooks/new.py", "notebooks/a/b/new.py", "Pulumi.prod.yaml", "tests/release/new.py"],
+)
 def test_an_uncommitted_change_of_what_is_packaged_is_refused(
     repository: Repository, tmp_path: Path, path: str
 ) -> None:
     repository.put(path, (FILES.get(path) or NOTEBOOK) + b"# more\n")
+    repository.git("config", "status.showUntrackedFiles", "no")
     found = refusal(repository, tmp_path / "release")
     assert found.key == path
     assert "--commit HEAD" in found.remedy
