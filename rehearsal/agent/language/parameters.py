@@ -19,7 +19,7 @@ from rehearsal.agent.language.reading import PARAMETER, Keys
 _LISTS = {"stepList": "steps", "jobList": "jobs", "deploymentList": "jobs", "stageList": "stages"}
 _SINGLE = {"step", "job", "deployment", "stage"}
 _SCALAR = {"string", "number", "boolean"}
-_TYPES = {*_LISTS, *_SINGLE, *_SCALAR, "object", "stringList"}
+TYPES = {*_LISTS, *_SINGLE, *_SCALAR, "object", "stringList"}
 # The schema's other types choose something in a web page, or belong to containers.
 REFUSED_TYPES = {"container", "containerList", "environment", "filePath", "pool", "secureFile", "serviceConnection"}
 
@@ -76,7 +76,7 @@ def _declaration(node: Node, *, in_template: bool) -> Parameter:
     kind_name = "string" if kind is None else _text(kind)
     if kind is not None and kind_name in REFUSED_TYPES:
         raise PipelineError(f"Parameters of the type '{kind_name}' are not supported in the rehearsal", kind.position)
-    if kind is not None and kind_name not in _TYPES | ({"legacyObject"} if in_template else set()):
+    if kind is not None and kind_name not in TYPES | ({"legacyObject"} if in_template else set()):
         raise PipelineError(f"Unexpected value '{kind_name}'", kind.position)
     default, display = keys.get("default"), keys.get("displayName")
     return Parameter(

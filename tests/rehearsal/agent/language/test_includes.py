@@ -98,6 +98,17 @@ def test_a_hundred_levels_of_templates() -> None:
     assert "/101.yml: Maximum object depth exceeded" in refusal(call("1.yml"), {**chain, "101.yml": LEAF})
 
 
+def test_depth_upon_depth_ends_with_an_error_too() -> None:
+    """A deep value is read at the top; expanding it once more far down is too much."""
+    deep = "steps:\n- template: leaf.yml\n  parameters: {p: " + "[" * 440 + "]" * 440 + "}\n"
+    chain = {f"{level}.yml": call(f"{level + 1}.yml") for level in range(1, 95)}
+    found = refusal(
+        call("deep.yml") + "- template: 1.yml\n",
+        {**chain, "deep.yml": deep, "95.yml": call("deep.yml"), "leaf.yml": LEAF},
+    )
+    assert found == "/azure-pipelines.yml (Line: 1, Col: 1): Maximum object depth exceeded"
+
+
 def test_a_hundred_templates() -> None:
     """ "No more than 100 separate YAML files may be included (directly or indirectly)"."""
     text = "steps:\n" + "".join(f"- template: {number}.yml\n" for number in range(101))
