@@ -161,6 +161,22 @@ def test_a_list_of_allowed_lines_that_cannot_be_read_is_a_mistake(allowed: objec
     assert "reason" in found.remedy
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "encryptionsalt: v1:{}=:v1:{}:{}==",
+        "encryptedkey: {}{}{}",
+        "secretsprovider: azurekeyvault://bikes.vault.azure.net/keys/{}",
+        "config:\n  databricks-cicd:other:\n    secure: {}{}{}",
+    ],
+)
+def test_what_pulumi_has_encrypted_is_no_credential(line: str) -> None:
+    text = line.format(*(letters(ALPHANUMERIC, 32) for _ in range(3))) + "\n"
+    assert not scanned("Pulumi.prod.yaml", text)
+    assert scanned("Pulumi.prod.yaml", f"{text}other: {SECRETS['Databricks']}\n")
+    assert scanned("Pulumi.prod.yaml", f"secure: {SECRETS['Databricks']}\n")
+
+
 def test_asking_few_plugins_where_few_can_find_something_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     files = {path.name: path.read_bytes() for path in Path(__file__).parent.glob("*.py")}
     for number, secret in enumerate(SECRETS.values()):

@@ -165,7 +165,10 @@ def test_another_artifact_than_the_expected_one_is_named_though_it_is_whole(arti
 )
 def test_an_altered_manifest_is_named(artifact: Path, field: str, value: object) -> None:
     rewritten(artifact, **{field: value})
-    assert only(judged(artifact)).kind == "manifest"
+    difference = only(judged(artifact))
+    assert difference.kind == "manifest"
+    if field in ("digest", "content"):
+        assert difference.found.startswith(f'{field} "{value}" where the rest gives')
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"null", b"[" * 100_000])
