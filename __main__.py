@@ -43,6 +43,7 @@ if config.jobs:
         jobs=config.jobs,
         digest=notebooks.digest,
         commit=release_commit(config.notebooks.folder),
+        workspace_host=config.services.workspace_host,
         after=notebooks,
     )
     everything.append(Jobs("jobs", jobs_args, options))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components import naming
+from components.doubled_jobs import against_doubled_jobs
 from components.folder_permissions import access_controls
 from components.job_clusters import job_cluster
 from components.sdk import databricks
@@ -25,6 +26,7 @@ class JobsArgs:
         jobs: the jobs by key.
         digest: of the deployed files; shown as a tag and in the description, so that a run tells which release it ran.
         commit: that the release comes from; shown beside it.
+        workspace_host: where to look for a job that a broken connection has doubled.
         after: what must be deployed before a job may name it.
     """
 
@@ -33,6 +35,7 @@ class JobsArgs:
     jobs: Mapping[str, Job]
     digest: str
     commit: str
+    workspace_host: str
     after: pulumi.Resource
 
 
@@ -42,10 +45,6 @@ class Jobs(pulumi.ComponentResource):
     Lists stand in an order of their own (tasks, parameters and clusters by key), so that neither the order in a stack
     file nor the one in which the service answers is a difference.
 
-    Databricks' client repeats a POST after a broken connection by itself, and names of jobs need not be unique: a
-    create that was done before the connection broke makes two jobs, of which the state knows the second. The other
-    runs by the same schedule, and has to be deleted by hand.
-
     Deliberately not managed: clusters that outlive a run, notification destinations, and runs.
 
     Source: https://www.pulumi.com/registry/packages/databricks/api-docs/job/
@@ -53,11 +52,12 @@ class Jobs(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: JobsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("databricks-cicd:databricks:Jobs", name, None, opts)
+        against_doubles = against_doubled_jobs(args.workspace_host)
         for key, job in args.jobs.items():
-            self._job(key, job, args)
+            self._job(key, job, args, against_doubles)
         self.register_outputs({})
 
-    def _job(self, key: str, job: Job, args: JobsArgs) -> None:
+    def _job(self, key: str, job: Job, args: JobsArgs, hooks: pulumi.ResourceHookBinding) -> None:
         resource = databricks.Job(
             naming.logical_name("job", key),
             name=naming.job(key, args.environment),
@@ -85,7 +85,13 @@ class Jobs(pulumi.ComponentResource):
             email_notifications=_emails(job),
             webhook_notifications=_webhooks(job),
             notification_settings=_what_is_told(job),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.after]),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[args.after],
+                hooks=hooks,
+                # While it is replaced, the old one must not run by the same schedule, nor be taken for a leftover.
+                delete_before_replace=True,
+            ),
         )
         if job.access:
             databricks.Permissions(

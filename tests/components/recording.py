@@ -56,6 +56,7 @@ class Resource:
     inputs: Mapping[str, Any]
     parent: str
     protect: bool
+    delete_before_replace: bool
     dependencies: frozenset[str]
     ignore_changes: tuple[str, ...]
     provider: str
@@ -207,6 +208,7 @@ class _Monitor(mocks.MockMonitor):
             inputs=inputs,
             parent=request.parent,
             protect=request.protect,
+            delete_before_replace=request.deleteBeforeReplace,
             dependencies=frozenset(request.dependencies),
             ignore_changes=tuple(request.ignoreChanges),
             provider=request.provider,

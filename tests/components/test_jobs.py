@@ -46,13 +46,22 @@ CLUSTER = Cluster(
     policy=None,
     spark_conf={},
 )
+HOST = "https://adb-1.7.azuredatabricks.net"
 DIGEST = "0123456789abcdef"
 
 
 def made(program: Program, jobs: dict[str, Job]) -> Recording:
     def make(opts: pulumi.ResourceOptions) -> None:
         folder = WorkspaceFolder("folder", WorkspaceFolderArgs(folder="/bikes", protect=False), opts)
-        args = JobsArgs(environment="test", folder="/bikes", jobs=jobs, digest=DIGEST, commit="c0ffee", after=folder)
+        args = JobsArgs(
+            environment="test",
+            folder="/bikes",
+            jobs=jobs,
+            digest=DIGEST,
+            commit="c0ffee",
+            workspace_host=HOST,
+            after=folder,
+        )
         Jobs("jobs", args, opts)
 
     return program.part(make)

@@ -47,6 +47,27 @@ def test_an_end_without_a_beginning_is_not_noted(tmp_path: Path) -> None:
     assert notes.leftovers("urn:1", {"made"}) == set()
 
 
+def test_a_create_is_begun_until_its_end_is_noted(tmp_path: Path) -> None:
+    notes = Unfinished(URL, tmp_path)
+    assert not notes.begun("urn:1")
+    notes.begin("urn:1", set())
+    assert notes.begun("urn:1")
+    notes.created("urn:1", "made")
+    assert not notes.begun("urn:1")
+    notes.begin("urn:1", {"made"})
+    assert notes.begun("urn:1")
+
+
+def test_what_tells_the_thing_from_others_is_kept_up_to_the_next_begin(tmp_path: Path) -> None:
+    notes = Unfinished(URL, tmp_path)
+    notes.begin("urn:1", set(), {"name": "daily", "description": "Release 1"})
+    notes.created("urn:1", "made")
+
+    assert Unfinished(URL, tmp_path).like("urn:1") == {"name": "daily", "description": "Release 1"}
+    with pytest.raises(LookupError, match="urn:2"):
+        notes.like("urn:2")
+
+
 def test_two_organisations_do_not_share_notes(tmp_path: Path) -> None:
     Unfinished(URL, tmp_path).begin("urn:1", set())
 
@@ -61,6 +82,8 @@ def test_a_note_is_trusted_for_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyP
     notes.begin("urn:1", {"a"})
     monkeypatch.setattr("components.unfinished.time.time", lambda: now + age)
 
+    assert notes.leftovers("urn:1", {"a", "b"}) == ({"b"} if valid else set())
+    notes.created("urn:1", "b")
     assert notes.leftovers("urn:1", {"a", "b"}) == ({"b"} if valid else set())
 
 
