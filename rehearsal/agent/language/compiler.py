@@ -96,9 +96,11 @@ class _Compiler:
         found = {resource.alias: self._find_repository(resource) for resource in repositories}
         sources.add_repositories({alias: files for alias, files in found.items() if files is not None})
         body = self._body(fields, pairs, (), KnownVariables(predefined))
+        # What is left, name and pool, may name the variables too.
+        fields = Fields(PIPELINE, ((key, value.within(body.known)) for key, value in pairs), root.position)
         lock = _lock(fields) or "runLatest"
         around = Surroundings(self._find_group, tuple(resource.alias for resource in pipelines))
-        stages = in_order(self._stages(body, around, lock))
+        stages = in_order(self._stages(body, around, lock), body.bound.position)
         return Pipeline(
             name=fields.optional_text("name"),
             append_commit_message=fields.boolean("appendCommitMessageToRunName", True),

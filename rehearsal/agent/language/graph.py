@@ -7,25 +7,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from rehearsal.agent.language.errors import PipelineError
+from rehearsal.agent.language.errors import PipelineError, Position
 from rehearsal.agent.language.outcomes import ancestors
 from rehearsal.agent.language.plan import Job, Stage
 
 _Node = TypeVar("_Node", bound=Stage | Job)
 
 
-def in_order(stages: Sequence[Stage]) -> tuple[Stage, ...]:
+def in_order(stages: Sequence[Stage], position: Position) -> tuple[Stage, ...]:
     """The stages, `depends_on` with the names as they are written where they are defined: case doesn't count in them.
 
-    Raises PipelineError for the first mistake among stages, then among the jobs of each.
+    `position` is that of the whole. Raises PipelineError for the first mistake among stages, then among jobs of each.
     """
     twice = "The stage name {} appears more than once. Stage names must be unique within a pipeline."
-    ordered = _checked(stages, _Words("stage", "Stage", "The pipeline", twice))
+    ordered = _checked(stages, _Words("stage", "Stage", "The pipeline", twice), position)
     result: list[Stage] = []
     for stage in ordered:
         label = f"Stage {stage.name}"
         twice = f"{label} job {{}} appears more than once. Job names must be unique within a stage."
-        result.append(replace(stage, jobs=_checked(stage.jobs, _Words("job", f"{label} job", label, twice))))
+        jobs = _checked(stage.jobs, _Words("job", f"{label} job", label, twice), stage.position)
+        result.append(replace(stage, jobs=jobs))
     return tuple(result)
 
 
@@ -37,14 +38,14 @@ class _Words:
     twice: str
 
 
-def _checked(nodes: Sequence[_Node], words: _Words) -> tuple[_Node, ...]:
+def _checked(nodes: Sequence[_Node], words: _Words, position: Position) -> tuple[_Node, ...]:
     names: dict[str, str] = {}
     for node in nodes:
         if node.name.lower() in names:
             raise PipelineError(words.twice.format(node.name), node.position)
         names[node.name.lower()] = node.name
     if all(node.depends_on for node in nodes):
-        place = nodes[0].position if nodes else None
+        place = nodes[0].position if nodes else position
         raise PipelineError(f"{words.whole} must contain at least one {words.noun} with no dependencies.", place)
     edges = {node.name.lower(): [name.lower() for name in node.depends_on] for node in nodes}
     for node in nodes:

@@ -5,7 +5,6 @@ Azure Pipelines reads less than YAML: no anchors, no complex keys, no tags
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
@@ -54,10 +53,6 @@ class Mapping:
     def get(self, key: str) -> "Node | None":
         """The value of a key, or None. Keys of objects are case-sensitive in the service."""
         return next((value for name, value in self.pairs if name.text == key), None)
-
-    def keys(self) -> Iterator[str]:
-        """The keys as text."""
-        return (key.text for key, _ in self.pairs)
 
 
 Node: TypeAlias = Scalar | Sequence | Mapping

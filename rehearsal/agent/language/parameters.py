@@ -8,7 +8,6 @@ given to a string stays `007`. Each file has its own parameters; nothing of the 
 import json
 from collections.abc import Mapping as MappingLike
 from dataclasses import dataclass
-from decimal import Decimal
 
 from rehearsal.agent.language import expansion, values
 from rehearsal.agent.language.errors import PipelineError, Position
@@ -222,12 +221,6 @@ def from_queue(parameters: tuple[Parameter, ...], given: MappingLike[str, object
         if isinstance(value, str) and types[name.lower()] in _SCALAR:
             result[name] = Scalar(value, value, place, expanded=True)
         else:
-            text = value if isinstance(value, str) else json.dumps(value, default=_json_number)
+            text = value if isinstance(value, str) else json.dumps(value)
             result[name] = expansion.frozen(read(text, place.file))
     return result
-
-
-def _json_number(value: object) -> object:
-    if isinstance(value, Decimal):
-        return float(value)
-    raise TypeError(f"{type(value).__name__} can't be given as a parameter")

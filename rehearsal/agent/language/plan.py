@@ -1,8 +1,8 @@
 """The plan of a run: what a pipeline's files come to once everything known before the run is worked out.
 
 Texts may still hold `$(name)`; values of variables may be `$[ expression ]`; conditions are expressions. Those are for
-the one who carries the plan out: see `runtime` and `conditions`. All of it is frozen, and everything that a person can
-have written knows its place.
+the one who carries the plan out: see `runtime` and `conditions`. All of it is frozen, and stages, jobs, steps and
+variables know their places in the files.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,6 +13,7 @@ from rehearsal.agent.language.errors import Position
 from rehearsal.agent.language.parameters import Parameter
 
 LockBehavior = Literal["sequential", "runLatest"]
+Shell = Literal["script", "bash", "pwsh", "powershell"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ class ScriptStep(Step):
     (https://learn.microsoft.com/azure/devops/pipelines/yaml-schema/steps-script).
     """
 
-    shell: Literal["script", "bash", "pwsh", "powershell"]
+    shell: Shell
     script: str
     working_directory: str | None
     fail_on_stderr: str | None

@@ -1,7 +1,7 @@
 """Steps of a job: https://learn.microsoft.com/azure/devops/pipelines/yaml-schema/steps."""
 
 import re
-from typing import Any, Literal
+from typing import Any
 
 from rehearsal.agent.language.conditions import check_condition
 from rehearsal.agent.language.errors import ExpressionError, PipelineError, Position
@@ -12,12 +12,14 @@ from rehearsal.agent.language.plan import (
     DownloadStep,
     PublishStep,
     ScriptStep,
+    Shell,
     Step,
     TaskStep,
 )
 from rehearsal.agent.language.reading import REFUSED_STEPS, STEPS
 from rehearsal.agent.language.templates import Element, condition_text, elements
 
+_SHELLS: dict[str, Shell] = {"script": "script", "bash": "bash", "pwsh": "pwsh", "powershell": "powershell"}
 _TASK = re.compile(r"(?P<name>[^@\s]+)@(?P<version>[0-9]+(\.[0-9]+){0,2})\Z")
 _CHECKOUT_INPUTS = (
     "clean",
@@ -86,9 +88,8 @@ def _step(element: Element) -> Step:
             )
         case "publish":
             return PublishStep(path=fields.needed("publish"), artifact=fields.optional_text("artifact"), **common)
-        case "script" | "bash" | "pwsh" | "powershell":
-            return _script(kind, fields, common)
-    raise AssertionError(kind)
+        case _:
+            return _script(_SHELLS[kind], fields, common)
 
 
 def _task(fields: Fields, common: dict[str, Any]) -> TaskStep:
@@ -101,9 +102,7 @@ def _task(fields: Fields, common: dict[str, Any]) -> TaskStep:
     return TaskStep(task=found["name"], version=found["version"], inputs=fields.mapping("inputs"), **common)
 
 
-def _script(
-    shell: Literal["script", "bash", "pwsh", "powershell"], fields: Fields, common: dict[str, Any]
-) -> ScriptStep:
+def _script(shell: Shell, fields: Fields, common: dict[str, Any]) -> ScriptStep:
     return ScriptStep(
         shell=shell,
         script=fields.text(shell),

@@ -15,7 +15,6 @@ from rehearsal.agent.language.errors import ExpressionError
 from rehearsal.agent.language.values import Version
 
 MAX_DEPTH = 50  # levels of calls, the innermost value included; beyond it the service refuses
-_MAX_LENGTH = 21_000  # characters; the limit of the published relative of the service's parser
 _PUNCTUATION = "()[],*"
 _NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)\Z")
 _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(\.[0-9]+)?\Z")
@@ -88,8 +87,6 @@ def parse(expression: str, vocabulary: Vocabulary) -> Tree:
     expression = expression.strip()
     if not expression:
         raise ExpressionError("An expression was expected")
-    if len(expression) > _MAX_LENGTH:
-        raise ExpressionError(f"Exceeded max expression length {_MAX_LENGTH}")
     parser = _Parser(expression, vocabulary)
     tree = parser.operand(1)
     parser.expect("end")

@@ -74,7 +74,7 @@ def elements(value: object) -> list[object]:
         return [unwrap(item) for _, item in value.pairs]
     if isinstance(value, MappingLike):
         return [unwrap(item) for item in value.values()]
-    return [unwrap(item) for item in value] if isinstance(value, SequenceLike) else []
+    return [unwrap(item) for item in value] if isinstance(value, SequenceLike) and not isinstance(value, str) else []
 
 
 def members(value: object) -> Iterator[tuple[str, object]]:

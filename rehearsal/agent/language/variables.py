@@ -38,8 +38,12 @@ class KnownVariables(Context[str]):
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
-        super().__init__(variables)
-        self._groups: dict[str, str] = dict(variables._groups) if isinstance(variables, KnownVariables) else {}
+        of_file = isinstance(variables, KnownVariables)
+        super().__init__({} if of_file else variables)
+        self._groups: dict[str, str] = {}
+        if isinstance(variables, KnownVariables):
+            self._items.update(variables._items)
+            self._groups.update(variables._groups)
 
     def add(self, variable: Variable) -> None:
         """Makes a variable known."""
@@ -52,10 +56,18 @@ class KnownVariables(Context[str]):
 
     def __contains__(self, key: object) -> bool:
         if isinstance(key, str) and key.lower() in self._groups:
-            group = self._groups[key.lower()]
-            message = f"The variable '{key}' comes from the group '{group}' and isn't known before the run"
-            raise ExpressionError(f"{message}: use $({key}) or variables['{key}'] in a condition")
+            raise _of_group_only(key, self._groups[key.lower()])
         return super().__contains__(key)
+
+    def __iter__(self) -> Iterator[str]:
+        for key, group in self._groups.items():
+            raise _of_group_only(key, group)
+        return super().__iter__()
+
+
+def _of_group_only(name: str, group: str) -> ExpressionError:
+    message = f"The variable '{name}' comes from the group '{group}' and isn't known before the run"
+    return ExpressionError(f"{message}: use $({name}), or variables['{name}'] in a condition")
 
 
 def read_variables(

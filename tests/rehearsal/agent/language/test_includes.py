@@ -106,7 +106,7 @@ def test_depth_upon_depth_ends_with_an_error_too() -> None:
         call("deep.yml") + "- template: 1.yml\n",
         {**chain, "deep.yml": deep, "95.yml": call("deep.yml"), "leaf.yml": LEAF},
     )
-    assert found == "/azure-pipelines.yml (Line: 1, Col: 1): Maximum object depth exceeded"
+    assert found.endswith(": Maximum object depth exceeded")
 
 
 def test_a_hundred_templates() -> None:

@@ -79,6 +79,7 @@ def test_an_object_keeps_the_types_of_its_leaves_and_a_legacy_object_makes_them_
         ("boolean", "yes", "The 'p' parameter value 'yes' is not a valid Boolean."),
         ("boolean", "1", "The 'p' parameter value '1' is not a valid Boolean."),
         ("string", "{a: b}", "The 'p' parameter is not a valid String."),
+        ("stringList", "[[a]]", "The 'p' parameter is not a valid StringList."),
         ("stringList", "a", "The 'p' parameter value 'a' is not a valid StringList."),
         ("stepList", "nope", "The 'p' parameter is not a valid StepList."),
         ("step", "[]", "The 'p' parameter is not a valid Step."),
@@ -128,6 +129,8 @@ def test_allowed_values_are_no_default() -> None:
         ("- name: p\n  default: a ${{ 'b' }}", "A template expression is not allowed in this context"),
         ("- name: p\n  type: object\n  default: {'${{ if true }}': {a: b}}", "A template expression is not allowed"),
         ("- p", "Expected a mapping"),
+        ("- name: p\n  values: a", "Expected a sequence"),
+        ("- name: p\n  type: object\n  default: ['${{ 1 }}']", "A template expression is not allowed"),
         ("- name: p\n  type: [string]", "Expected a scalar value"),
     ],
 )

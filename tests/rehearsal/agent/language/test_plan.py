@@ -333,6 +333,10 @@ def test_steps_that_are_refused(lines: str, message: str) -> None:
             "resources: {pipelines: [{'${{ if true }}': {pipeline: a}}]}\nsteps: []",
             "A template expression is not allowed in this context",
         ),
+        (
+            "resources: {pipelines: ['${{ parameters.x }}']}\nsteps: []",
+            "A template expression is not allowed in this context",
+        ),
     ],
 )
 def test_pipelines_that_are_refused(text: str, message: str) -> None:
@@ -401,3 +405,12 @@ def test_short_forms_of_triggers(written: str, trigger: Trigger) -> None:
     assert compiled("steps: []\n").trigger is None
     (resource,) = compiled("resources:\n  pipelines:\n  - {pipeline: b, trigger: true}\nsteps: []\n").pipelines
     assert resource.trigger == PipelineTrigger(enabled=True)
+    short = "resources:\n  pipelines:\n  - {pipeline: b, trigger: {branches: [main]}}\nsteps: []\n"
+    assert compiled(short).pipelines[0].trigger == PipelineTrigger(enabled=True, branches=Filter(("main",)))
+
+
+def test_all_steps_of_a_pipeline() -> None:
+    hooks = "{deploy: {steps: [{task: b@1}]}, on: {failure: {steps: [{task: c@1}]}}}"
+    jobs_of_both_kinds = "jobs:\n- job: a\n  steps: [{task: a@1}]\n- deployment: d\n  environment: e\n"
+    text = f"{jobs_of_both_kinds}  strategy: {{runOnce: {hooks}}}\n"
+    assert [step.task for step in compiled(text).steps() if isinstance(step, TaskStep)] == ["a", "b", "c"]

@@ -351,6 +351,7 @@ OBJECT = "- {name: obj, type: object, default: {A: a, B: b}}\n- {name: text, typ
         ("${{ each pair in parameters.obj }}: {'X_${{ pair.key }}': '${{ pair.value }}'}", {"X_A": "a", "X_B": "b"}),
         ("${{if eq(1, 1)}}: {K: v}", {"K": "v"}),
         ("${{    if     eq(1, 1)    }}: {K: v}", {"K": "v"}),
+        ("${{ each v in variables }}: {X: x}", {}),
         ("${{ each p in parameters }}: {'${{ p.key }}_': x}", {"obj_": "x", "text_": "x"}),
     ],
 )
@@ -361,6 +362,23 @@ def test_values_and_keys(entry: str, found: dict[str, str]) -> None:
 def test_a_mapping_in_the_place_of_a_value_stays_one() -> None:
     text = f"parameters:\n{OBJECT}\nsteps:\n- script: x\n  env: ${{{{ parameters.obj }}}}\n"
     assert env(compiled(text)) == {"A": "a", "B": "b"}
+
+
+def test_what_expressions_make_goes_where_lists_and_mappings_go() -> None:
+    text = """
+    parameters: [{name: p, type: object, default: {a: b}}]
+    jobs:
+    - job: a
+    - job: b
+    - job: c
+      dependsOn: ${{ split('a,b', ',') }}
+      steps:
+      - script: x
+        env: ${{ parameters }}
+    """
+    pipeline = compiled(text.replace("${{ parameters }}", "${{ parameters.p }}"))
+    assert (jobs(pipeline)[2].depends_on, env(pipeline)) == (("a", "b"), {"a": "b"})
+    assert "A mapping was not expected" in refusal(text)
 
 
 def echo(lines: str) -> list[str]:
@@ -424,6 +442,7 @@ def test_directives_in_lists(lines: str, found: list[str]) -> None:
         ("- ${{ if eq(1, 1) eq(2, 2) }}:\n  - script: a", "Unexpected symbol: 'eq'"),
         ("- ${{ else x }}:\n  - script: a", "Exactly 0 parameter(s) were expected following the directive 'else'"),
         ("- ${{ each item on parameters.items }}:\n  - script: a", "The expected format of an 'each' expression"),
+        ("- ${{ each 1x in parameters.items }}:\n  - script: a", "Unrecognized value: '1x'"),
         ("- ${{ each eq in parameters.items }}:\n  - script: a", "Expected '(' to follow a function: 'eq'"),
         ("- ${{ each variables in parameters.items }}:\n  - script: a", "'variables' has already been defined"),
         (

@@ -130,10 +130,18 @@ def test_an_unknown_group_is_refused_by_name() -> None:
     assert message in refusal("variables:\n- group: nosuch\nsteps: []\n")
 
 
-def test_a_variable_of_a_group_is_not_taken_for_nothing_before_the_run() -> None:
-    text = "variables:\n- group: letters\nsteps:\n- script: ${{ variables.B }}\n"
-    message = "The variable 'B' comes from the group 'letters' and isn't known before the run"
-    assert message in refusal(text, find_group=find_group)
+@pytest.mark.parametrize("expression", ["variables.b", "variables['B']", "convertToJson(variables)"])
+def test_a_variable_of_a_group_is_not_taken_for_nothing_before_the_run(expression: str) -> None:
+    text = f"variables:\n- group: letters\njobs:\n- job: a\n  displayName: ${{{{ {expression} }}}}\n"
+    found = refusal(text, find_group=find_group)
+    assert "comes from the group 'letters' and isn't known before the run" in found
+
+
+def test_name_and_pool_of_the_pipeline_may_name_its_variables() -> None:
+    pool = "pool: {vmImage: '${{ variables.image }}'}"
+    pipeline = compiled(f"variables: {{image: ubuntu}}\nname: ${{{{ variables.image }}}}-1\n{pool}\nsteps: []\n")
+    assert pipeline.pool
+    assert (pipeline.name, pipeline.pool.vm_image) == ("ubuntu-1", "ubuntu")
 
 
 @pytest.mark.parametrize(
@@ -193,6 +201,13 @@ def test_a_variable_that_names_itself_stays_as_it_was_set() -> None:
     assert run.values()["a"] == "$(b)"
     assert run.values()["path"] == "$(path);x"
     assert run.expand("$(c)") == "<y>"
+
+
+def test_fifty_variables_in_each_other_and_no_more() -> None:
+    chain = variables(*((f"v{level}", f"$(v{level + 1})") for level in range(60)), ("v60", "end"))
+    run = RunVariables({}, chain)
+    assert run.expand("$(v20)") == "end"
+    assert run.expand("$(v0)") == "$(v1)"
 
 
 def test_what_a_step_sets_is_expanded_for_the_next_one() -> None:
@@ -279,6 +294,11 @@ def contexts() -> ValueContexts:
         ("$[counter(variables['major'], 100)]", "100"),
         ("$[counter(format('{0:yyyyMMdd}', pipeline.startTime), 100)]", "100"),
         ("$[format('{0:yyyyMMdd}', pipeline.startTime)]", "20240506"),
+        ("$[format('{0:\\}}yyyy}', pipeline.startTime)]", "}2024"),
+        ("$[ pipeline.startTime ]", "2024-05-06 21:07:03+00:00"),
+        ("$[ eq(pipeline.startTime, pipeline.startTime) ]", "True"),
+        ("$[ eq(pipeline.startTime, 'today') ]", "False"),
+        ("$[ lt(pipeline.startTime, pipeline.startTime) ]", "False"),
         ("$[ dependencies.a.outputs['step.out'] ]", "x"),
         ("$[ dependencies.B.outputs['step.out'] ]", ""),
         ("$[ resources.repositories.SELF.REF ]", "refs/heads/main"),
@@ -306,5 +326,7 @@ def test_values_see_those_before_them() -> None:
 def test_a_value_that_cannot_be_worked_out() -> None:
     with pytest.raises(ExpressionError, match="Unable to convert from String to Number"):
         resolved(variables(("v", "$[gt(1, 'x')]")), contexts())
+    with pytest.raises(ExpressionError, match="Unable to convert from String to DateTime"):
+        resolved(variables(("v", "$[gt(pipeline.startTime, 'x')]")), contexts())
     with pytest.raises(ExpressionError, match="must be a whole number"):
         resolved(variables(("v", "$[counter('a', 1.5)]")), contexts())
