@@ -14,6 +14,7 @@ import yaml
 from rehearsal.agent.language.errors import PipelineError, Position
 
 _NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)\Z")
+LARGEST_NUMBER = Decimal(2**96 - 1)  # System.Decimal.MaxValue
 _MAX_FILE = 20 * 1024 * 1024  # "No more than 20 megabytes of memory consumed while parsing the YAML" (templates page)
 
 
@@ -67,7 +68,7 @@ def typed(text: str) -> object:
         return text.lower() == "true"
     if text in {"", "~"} or text.lower() == "null":
         return ""
-    return Decimal(text) if _NUMBER.match(text) else text
+    return Decimal(text) if _NUMBER.match(text) and abs(Decimal(text)) <= LARGEST_NUMBER else text
 
 
 def read(text: str, file: str) -> Node:

@@ -7,12 +7,11 @@ function calls; no operators and no parentheses but those of a call. Errors have
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from itertools import pairwise
 from typing import TypeAlias
 
 from rehearsal.agent.language.errors import ExpressionError
-from rehearsal.agent.language.values import Version
+from rehearsal.agent.language.values import Version, parse_number
 
 MAX_DEPTH = 50  # levels of calls, the innermost value included; beyond it the service refuses
 _PUNCTUATION = "()[],*"
@@ -138,14 +137,9 @@ def _word(word: str, offset: int, *, after_dot: bool) -> _Token:
     if after_dot:
         return _Token("property" if _NAME.match(word) else "unreadable", word, offset)
     if word[0].isdigit() or word[0] in "-.":
-        if _VERSION.match(word):
-            version = Version.parse(word)
-            return _Token("literal" if version else "unreadable", word, offset, version)
-        return (
-            _Token("literal", word, offset, Decimal(word))
-            if _NUMBER.match(word)
-            else _Token("unreadable", word, offset)
-        )
+        number = parse_number(word) if _NUMBER.match(word) else None
+        value = Version.parse(word) if _VERSION.match(word) else number
+        return _Token("unreadable" if value is None else "literal", word, offset, value)
     if word.lower() in {"true", "false"}:
         return _Token("literal", word, offset, word.lower() == "true")
     return _Token("name", word, offset)

@@ -15,10 +15,9 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 from rehearsal.agent.language.errors import ExpressionError
-from rehearsal.agent.language.nodes import Mapping, Scalar, Sequence
+from rehearsal.agent.language.nodes import LARGEST_NUMBER, Mapping, Scalar, Sequence
 
 _NUMBER = re.compile(r"\s*[-+]?([0-9][0-9,]*(\.[0-9]*)?|\.[0-9]+)\s*\Z")
-_LARGEST = Decimal(2**96 - 1)  # System.Decimal.MaxValue
 _INT32 = 2**31 - 1
 
 
@@ -48,7 +47,7 @@ def parse_number(text: str) -> Decimal | None:
     if not _NUMBER.match(text):
         return None
     number = Decimal(text.strip().replace(",", ""))
-    return number if abs(number) <= _LARGEST else None
+    return number if abs(number) <= LARGEST_NUMBER else None
 
 
 def unwrap(value: object) -> object:

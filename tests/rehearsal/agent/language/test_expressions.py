@@ -296,6 +296,8 @@ def test_what_cannot_be_evaluated(expression: str, message: str) -> None:
         ("+1", "Unrecognized value: '+1'", 1),
         ("1e3", "Unrecognized value: '1e3'", 1),
         ("0x1F", "Unrecognized value: '0x1F'", 1),
+        ("9" * 40, f"Unrecognized value: '{'9' * 40}'", 1),
+        ("1.2.9999999999", "Unrecognized value: '1.2.9999999999'", 1),
         ("1..2", "Unrecognized value: '1..2'", 1),
         ("1.2.3.4.5", "Unrecognized value: '1.2.3.4.5'", 1),
         ("-1.2.3", "Unrecognized value: '-1.2.3'", 1),

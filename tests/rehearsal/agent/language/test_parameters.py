@@ -55,6 +55,7 @@ DEEP = "{s: text, n: 3, f: 0.5, b: true, nil: , quoted: '3', list: [1, two]}"
         ("boolean", "${{ eq(1, 2) }}", "false"),
         ("object", "text", '"text"'),
         ("object", "3", "3"),
+        ("object", "9" * 40, f'"{"9" * 40}"'),  # too large for a number
         ("object", "[]", "[]"),
         ("stringList", "[a, 1, true]", '[\n  "a",\n  "1",\n  "true"\n]'),
     ],
