@@ -63,7 +63,7 @@ class Step:
 class ScriptStep(Step):
     """`script`, `bash`, `pwsh` and `powershell`. Inputs are texts, `$(name)` unresolved; None: not given.
 
-    `script` runs in the system's own shell: `bash` on Linux, without `set -e` but for the last command's exit code
+    `script` runs in the system's own shell, bash on Linux
     (https://learn.microsoft.com/azure/devops/pipelines/yaml-schema/steps-script).
     """
 
