@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from rehearsal.toolchain import Toolchain
-from tests.engine.faults import Bench, Trial, handful, trials
+from tests.engine.faults import Bench, handful, trials
 from tests.engine.system import System
 
 pytestmark = pytest.mark.engine
@@ -27,7 +27,12 @@ def test_an_up_gets_over_a_fault_or_fails_clearly_and_the_next_converges(bench: 
     assert result.good, f"{result.trial}: {result.verdict}\n{result.detail}"
 
 
-def test_a_create_that_was_done_before_the_connection_broke_is_not_doubled(bench: Bench) -> None:
-    done = Trial("test", "azure", "POST", "/rehearsal/{}/_apis/policy/configurations", "reset after")
+@pytest.mark.parametrize("route", ["/policy/configurations", "/jobs/create"])
+def test_a_create_that_was_done_before_the_connection_broke_is_not_doubled(bench: Bench, route: str) -> None:
+    (done,) = (
+        trial
+        for trial in trials(bench)
+        if (trial.stack, trial.method, trial.fault) == ("test", "POST", "reset after") and trial.route.endswith(route)
+    )
     result = bench.run(done)
     assert result.verdict == "through", f"{result.verdict}\n{result.detail}"

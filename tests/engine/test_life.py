@@ -1,16 +1,10 @@
 """From nothing to a destroyed system: what is left, what refuses, what an interruption does."""
 
-import contextlib
-import os
-import signal
-import subprocess
-import time
-from collections.abc import Callable
 from typing import Any
 
-import psutil
 import pytest
 
+from tests.engine.interruption import killed_up, wait_until
 from tests.engine.system import System
 
 pytestmark = pytest.mark.engine
@@ -96,13 +90,6 @@ def test_an_existing_project_and_repository_are_adopted_and_outlive_the_system(s
     assert git.get_repository("bike-notebooks", project=project.id).id == repository.id
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it has not come about"
-        time.sleep(0.1)
-
-
 def test_outside_a_checkout_the_first_push_says_what_to_do_and_the_next_up_goes_on(system: System) -> None:
     hidden = system.project.path / ".git"
     hidden.rename(system.home / "hidden.git")
@@ -129,22 +116,7 @@ def test_after_a_killed_up_the_next_one_says_what_to_do_about_the_lock_and_conve
     }[moment]
     # The request's work is done, its answer is never seen.
     service.fault("delay", method=method, path=path, seconds=0)
-    running = subprocess.Popen(
-        system.project.command("up", "--yes", "--skip-preview", "--stack", "test"),
-        cwd=system.project.path,
-        env=system.project.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    wait_until(lambda: any(each["fault"] for each in service.requests()), seconds=120)
-    # The plugins are in process groups of their own and would outlive the engine, and the test.
-    plugins = psutil.Process(running.pid).children(recursive=True)
-    os.killpg(running.pid, signal.SIGKILL)
-    running.wait()
-    for plugin in plugins:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            plugin.kill()
+    killed_up(system, "test", lambda: any(each["fault"] for each in service.requests()))
 
     locked = system.project.up("test")
     assert not locked
