@@ -70,7 +70,6 @@ class _Body:
 
     kind: str
     bound: Bound
-    fields: Fields
     pairs: tuple[Entry, ...]
     variables: tuple[Variable, ...]
     known: KnownVariables
@@ -132,7 +131,7 @@ class _Compiler:
         pairs = tuple((key, value.within(known)) for key, value in pairs)
         bound = next(value for key, value in pairs if key.text == kinds[0])
         if kinds != ["extends"]:
-            return _Body(kinds[0], bound, fields, pairs, variables, known)
+            return _Body(kinds[0], bound, pairs, variables, known)
         root, scope = opened(Fields(EXTENDS, entries(bound), bound.position), bound.scope)
         inner = tuple(entries(Bound(root, scope)))
         return self._body(Fields(EXTENDED, inner, root.position), inner, variables, known)

@@ -6,7 +6,7 @@ variables know their places in the files.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from rehearsal.agent.language.errors import Position
@@ -20,11 +20,12 @@ Shell = Literal["script", "bash", "pwsh", "powershell"]
 class Variable:
     """One variable of a scope, in the order of the file. A later one of the same name, whatever its case, wins.
 
-    `group` is the variable group it comes from. A secret one is no environment variable of steps.
+    `group` is the variable group it comes from. A secret one is no environment variable of steps. `repr` leaves the
+    value out.
     """
 
     name: str
-    value: str
+    value: str = field(repr=False)
     readonly: bool = False
     secret: bool = False
     group: str | None = None

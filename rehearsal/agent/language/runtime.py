@@ -7,7 +7,7 @@ each step; then the texts of the step are, once: what was put in isn't looked at
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rehearsal.agent.language.conditions import ValueContexts, evaluate_value
 from rehearsal.agent.language.expressions import Context
@@ -30,7 +30,7 @@ class RunVariable:
     """A variable with its value as it was set."""
 
     name: str
-    value: str
+    value: str = field(repr=False)  # it may be secret
     secret: bool = False
     readonly: bool = False
 

@@ -5,7 +5,7 @@ templates. Within `${{ }}` a variable is known from the line after it; values of
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from rehearsal.agent.language.conditions import check_runtime_value
@@ -23,7 +23,7 @@ from rehearsal.agent.language.templates import elements
 class GroupVariable:
     """One variable of a variable group."""
 
-    value: str
+    value: str = field(repr=False)
     secret: bool = False
 
 

@@ -124,6 +124,12 @@ def test_groups() -> None:
     assert scripts(pipeline) == ["own"]
 
 
+def test_a_plan_does_not_show_secrets_when_it_is_printed() -> None:
+    pipeline = compiled("variables:\n- group: letters\nsteps: []\n", find_group=find_group)
+    assert "s3cret" not in repr(pipeline) + repr(find_group("letters"))
+    assert "token" in repr(pipeline)
+
+
 def test_an_unknown_group_is_refused_by_name() -> None:
     message = "Variable group nosuch was not found or is not authorized for use"
     assert message in refusal("variables:\n- group: nosuch\nsteps: []\n", find_group=find_group)
