@@ -365,10 +365,21 @@ def test_the_hooks_are_on_every_job_and_a_job_is_deleted_before_it_is_replaced(p
         assert each.delete_before_replace
 
 
-def test_the_client_is_not_imported_before_a_job_is_created() -> None:
-    imported = "import importlib, pkgutil, components\nfor each in pkgutil.iter_modules(components.__path__):\n"
-    imported += "    importlib.import_module('components.' + each.name)\n"
-    imported += "import sys; print([name for name in sys.modules if name.startswith('databricks.')])"
-    done = subprocess.run([sys.executable, "-c", imported], cwd=ROOT, capture_output=True, text=True, check=True)
+PROGRAM = """
+import sys
+from pathlib import Path
+import pytest
+from tests.components.conftest import committed_config, prepared
+with pytest.MonkeyPatch.context() as monkeypatch:
+    recorded = prepared(monkeypatch, Path({home!r})).whole("test", committed_config("test"))
+print(len(recorded.all("Job")) > 0, [name for name in sys.modules if name.startswith("databricks.")])
+"""
 
-    assert done.stdout == "[]\n"
+
+def test_a_program_in_which_no_job_is_created_does_not_import_the_client(tmp_path: Path) -> None:
+    """In a process of its own: these tests have imported it."""
+    command = [sys.executable, "-c", PROGRAM.format(home=str(tmp_path))]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout == "True []\n"
