@@ -87,7 +87,7 @@ def run(spark: SparkSession, tables: Tables, landing: str) -> IngestReport:
         mine = [file for file in unread if file.source == source.name]
         if mine:
             headers |= _headers(spark, source, mine)
-            _append(spark, tables, source, mine, headers, batch)
+            _append(spark, tables, source, mine, headers=headers, batch=batch)
             rows[source.name] = spark.table(tables.name(source.bronze)).where(f"_batch = {batch}").count()
     _remember(spark, tables, new, headers, {file.path: there.get(file.path, batch) for file in new})
     return IngestReport(
@@ -170,7 +170,7 @@ def _headers(spark: SparkSession, source: Source, files: Sequence[File]) -> dict
 
 
 def _append(
-    spark: SparkSession, tables: Tables, source: Source, files: Sequence[File], headers: dict[str, str], batch: int
+    spark: SparkSession, tables: Tables, source: Source, files: Sequence[File], *, headers: dict[str, str], batch: int
 ) -> None:
     """Add the files to bronze, in one commit, every column as text."""
     groups: dict[str, list[str]] = defaultdict(list)

@@ -11,11 +11,13 @@ from pyspark.sql import DataFrame, SparkSession
 
 GOOD: dict[str, dict[str, str | None]] = {
     "trips": {
-        "trip_id": "T", "bike_id": "B1", "start_station": "S1", "end_station": "S2", "started_at": "2024-10-21 08:00:00",
+        "trip_id": "T", "bike_id": "B1", "start_station": "S1", "end_station": "S2",
+        "started_at": "2024-10-21 08:00:00",
         "ended_at": "2024-10-21 08:10:00", "duration_s": "600", "distance": "1500", "firmware": "2.1", "member": "yes",
         "exported_at": "2024-10-22T01:00:00Z",
     },
-    "stations": {"station_id": "S", "name": " Süd ", "lat": "48.2", "lon": "16.3", "capacity": "10", "bikes_available": "3"},
+    "stations": {"station_id": "S", "name": " Süd ", "lat": "48.2", "lon": "16.3", "capacity": "10",
+        "bikes_available": "3"},
     "weather": {
         "observed_at": "2024-10-21T08:00:00Z", "temperature": "10", "temperature_unit": "C", "wind": "3",
         "wind_unit": "m/s", "precipitation_mm": "0.2",
