@@ -109,6 +109,8 @@ class Clusters:
         # Its own clock for being idle is there for the case that nobody is left to end it.
         idle = str(int(self._compute.idle_seconds * 2 + 60))
         options = ["--data", str(self._compute.data), "--memory", self._compute.memory, "--idle", idle]
+        # The rehearsal's data are small. Who wants to see a million rows takes a cluster of the job.
+        options += ["--small-data"] if key == SERVERLESS else []
         try:
             process = self._children.start(
                 [*self._compute.cluster, str(folder), *options], folder, {MARKER: str(self._compute.runs)}

@@ -38,18 +38,30 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="the folder of the cloud's storage")
     parser.add_argument("--memory", default="1g", help="the limit of Java's heap")
     parser.add_argument("--idle", type=float, default=600.0, help="seconds without a user after which it ends")
+    parser.add_argument(
+        "--small-data", action="store_true", help="compile no code: for a few thousand rows"
+    )
     options = parser.parse_args(arguments)
     told = threading.Event()
     for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(each, lambda *_: told.set())
     try:
-        return run(options.directory.absolute(), options.data.absolute(), options.memory, options.idle, told)
+        return run(
+            options.directory.absolute(),
+            options.data.absolute(),
+            options.memory,
+            options.idle,
+            told,
+            small_data=options.small_data,
+        )
     except (SparkError, ToolchainError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
 
-def run(directory: Path, data: Path, memory: str, idle: float, told: threading.Event) -> int:
+def run(
+    directory: Path, data: Path, memory: str, idle: float, told: threading.Event, *, small_data: bool = False
+) -> int:
     """Starts Spark, serves, cleans up; gives the exit code.
 
     Args:
@@ -58,6 +70,7 @@ def run(directory: Path, data: Path, memory: str, idle: float, told: threading.E
         memory: the limit of Java's heap, as Java takes it.
         idle: seconds without a lease after which it ends.
         told: ends it when it is set.
+        small_data: whether to set what pays with a few thousand rows, `settings.SMALL_DATA`.
     """
     directory.mkdir(parents=True, exist_ok=True)
     settings.prepare(data)
@@ -71,7 +84,7 @@ def run(directory: Path, data: Path, memory: str, idle: float, told: threading.E
         (directory / "cluster.log").open("ab") as log,
     ):
         chosen = settings.spark(data, Path(scratch), partitions=settings.cores(), default_scheme="dbfs")
-        chosen |= settings.connect()
+        chosen |= settings.connect() | (settings.SMALL_DATA if small_data else {})
         # The documented variable: settings would be seen in the list of processes.
         variables = {"SPARK_CONNECT_AUTHENTICATE_TOKEN": token}
         java = jvm.start(chosen, memory=memory, scratch=Path(scratch), log=log, environment=variables)

@@ -100,7 +100,7 @@ def local(data: Path) -> pyspark.sql.SparkSession:
     settings.prepare(data)
     scratch = Path(tempfile.mkdtemp(prefix="rehearsal-spark-"))
     # Tests write files with Python and read them with Spark, by the same path.
-    chosen = settings.spark(data, scratch, partitions=1, default_scheme="file")
+    chosen = settings.spark(data, scratch, partitions=1, default_scheme="file") | settings.SMALL_DATA
     with (data / "spark.log").open("ab") as log:
         java = jvm.start(chosen, memory="1g", scratch=scratch, log=log)
     atexit.register(_end, java, scratch)
