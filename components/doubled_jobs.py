@@ -140,7 +140,7 @@ class _Doubles:
 
     async def after_failure(self, args: pulumi.ErrorHookArgs) -> bool:
         """Never asks for a repetition: the client has repeated what passes."""
-        if args.failed_operation == "create" and CREATE_FAILED in args.errors[0]:
+        if CREATE_FAILED in args.errors[0]:
             await self._clear_up_after(args.urn, args.name)
         return False
 

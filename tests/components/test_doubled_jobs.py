@@ -306,6 +306,15 @@ def test_without_a_sign_in_there_is_one_warning_and_nothing_is_deleted(
     rig: Rig, warnings: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DATABRICKS_TOKEN")
+    tried: list[str] = []
+    complete: Any = Config.init_auth
+
+    def init_auth(self: Config) -> None:
+        if self.token is None:
+            tried.append(str(self.host))
+        complete(self)
+
+    monkeypatch.setattr(Config, "init_auth", init_auth)
     jobs = {rig.make()}
     for _ in range(3):
         rig.before_create()
@@ -317,6 +326,7 @@ def test_without_a_sign_in_there_is_one_warning_and_nothing_is_deleted(
     (warning,) = warnings
     assert "none is deleted" in warning
     assert "\n" not in warning
+    assert tried == [rig.url]
 
 
 def test_a_refused_token_is_shown_nowhere(
