@@ -20,6 +20,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as f
 
+from bike_sharing import storing
 from bike_sharing.sources import CORRUPT, SOURCES, Source, header_columns, missing_columns
 from bike_sharing.tables import Tables
 
@@ -87,8 +88,7 @@ def run(spark: SparkSession, tables: Tables, landing: str) -> IngestReport:
         mine = [file for file in unread if file.source == source.name]
         if mine:
             headers |= _headers(spark, source, mine)
-            _append(spark, tables, source, mine, headers=headers, batch=batch)
-            rows[source.name] = spark.table(tables.name(source.bronze)).where(f"_batch = {batch}").count()
+            rows[source.name] = _append(spark, tables, source, mine, headers=headers, batch=batch)
     _remember(spark, tables, new, headers, {file.path: there.get(file.path, batch) for file in new})
     return IngestReport(
         batch=batch if unread else None,
@@ -171,14 +171,14 @@ def _headers(spark: SparkSession, source: Source, files: Sequence[File]) -> dict
 
 def _append(
     spark: SparkSession, tables: Tables, source: Source, files: Sequence[File], *, headers: dict[str, str], batch: int
-) -> None:
-    """Add the files to bronze, in one commit, every column as text."""
+) -> int:
+    """Add the files to bronze, in one commit, every column as text; returns the number of rows."""
     groups: dict[str, list[str]] = defaultdict(list)
     for file in files:
         groups[headers[file.path]].append(file.path)
     parts = [_read(spark, source, header, paths) for header, paths in sorted(groups.items()) if header]
     if not parts:
-        return
+        return 0
     rows = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), parts)
     rows = rows.withColumns(
         {
@@ -187,7 +187,7 @@ def _append(
             "_row": f.monotonically_increasing_id(),
         }
     )
-    rows.write.mode("append").option("mergeSchema", True).saveAsTable(tables.name(source.bronze))
+    return storing.append(rows, tables.name(source.bronze))
 
 
 def _read(spark: SparkSession, source: Source, header: str, paths: list[str]) -> DataFrame:
@@ -221,7 +221,7 @@ def _remember(
     ]
     columns = "source string, file string, file_day date, size bigint, modified_us bigint, header string, batch bigint"
     listed = spark.createDataFrame(rows, columns).withColumn("ingested_at", f.current_timestamp())
-    listed.write.mode("append").saveAsTable(tables.name("ingested_files"))
+    storing.append(listed, tables.name("ingested_files"))
 
 
 def _incomplete(files: Sequence[File], headers: dict[str, str]) -> dict[str, list[str]]:

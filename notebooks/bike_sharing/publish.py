@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 from pyspark.sql.window import Window
 
-from bike_sharing import calendar, transform
+from bike_sharing import calendar, storing, transform
 from bike_sharing.tables import Tables
 
 STEP = "publish"
@@ -53,8 +53,7 @@ def run(spark: SparkSession, tables: Tables) -> PublishReport:
             name = tables.name(table)
             on_days = f"local_day IN ({', '.join(_literal(day) for day in days)})"
             computed = compute(spark, tables, days).select(*spark.table(name).columns)
-            computed.write.mode("overwrite").option("replaceWhere", on_days).saveAsTable(name)
-            rows[table] = spark.table(name).where(on_days).count()
+            rows[table] = storing.replace(computed, name, on_days)
     transform.advance(spark, tables, STEP, {_ALL: newest})
     return PublishReport(
         newest, tuple(days), rows.get("gold_demand_hourly", 0), rows.get("gold_availability_hourly", 0)

@@ -91,7 +91,9 @@ class Tables:
         Returns:
             The names of the tables that were made, without catalog and schema.
         """
-        if not spark.catalog.databaseExists(self.prefix):
+        of_catalog = f" IN {_quoted(self.catalog)}" if self.catalog else ""
+        schemas = {str(row[0]).lower() for row in spark.sql(f"SHOW SCHEMAS{of_catalog}").collect()}
+        if self.schema.lower() not in schemas:
             spark.sql(f"CREATE SCHEMA IF NOT EXISTS {self.prefix}")
         shown = spark.sql(f"SHOW TABLES IN {self.prefix}").collect()
         missing = sorted(set(COLUMNS) - {str(row["tableName"]) for row in shown})

@@ -10,11 +10,11 @@ quarantine. A run that is started again finds the same and finishes it; no row i
 
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as f
 from pyspark.sql.window import Window
 
-from bike_sharing import quality
+from bike_sharing import quality, storing
 from bike_sharing.sources import TRIPS, Source
 from bike_sharing.tables import Tables
 
@@ -64,10 +64,15 @@ def settle(
     """
     bronze = spark.table(tables.name(source.bronze))
     new = bronze.where(f"_batch > {span.done} AND _batch <= {span.to}")
-    refs = _standing(spark, tables, source, new)
-    if stations is not None:
-        refs = refs.unionByName(_resolved(spark, tables, stations).withColumn("back", f.lit(True)))
-    found = refs.select("_batch", "back").distinct().collect()
+    quarantine = spark.table(tables.name("quarantine")).where(f.col("source") == source.name)
+    # Both are quick to see, and nothing needs to be looked for in what is empty.
+    first = spark.table(tables.name(source.silver)).isEmpty() and quarantine.isEmpty()
+    found: list[Row] = []
+    if not first:
+        refs = _standing(spark, tables, source, new)
+        if stations is not None:
+            refs = refs.unionByName(_resolved(spark, tables, stations).withColumn("back", f.lit(True)))
+        found = refs.select("_batch", "back").distinct().collect()
     rows = new
     batches = sorted({int(row["_batch"]) for row in found if row["_batch"] <= span.done})
     if batches:
@@ -75,7 +80,7 @@ def settle(
         older = bronze.where(f.col("_batch").isin(batches))
         rows = new.unionByName(older.join(refs, ["_batch", "_row"], "left_semi"))
     judged = judge(source, rows, stations)
-    quarantined = _quarantine(spark, tables, source, judged, span)
+    quarantined = _quarantine(spark, tables, source, judged, span, merge=not first)
     inserted, updated, deleted = _to_silver(spark, tables, source, judged, span, merge=bool(found))
     readmitted = 0
     if stations is not None and any(row["back"] for row in found):
@@ -158,7 +163,11 @@ def _resolved(spark: SparkSession, tables: Tables, stations: DataFrame) -> DataF
     return unknown.select("_batch", "_row")
 
 
-def _quarantine(spark: SparkSession, tables: Tables, source: Source, judged: DataFrame, span: Span) -> int:
+def _quarantine(
+    spark: SparkSession, tables: Tables, source: Source, judged: DataFrame, span: Span, *, merge: bool
+) -> int:
+    """Store the rows that break a rule; returns how many are new there, or there under another rule now."""
+    name = tables.name("quarantine")
     rejected = judged.where("_rule IS NOT NULL").select(
         f.lit(source.name).alias("source"),
         f.col("_rule").alias("rule"),
@@ -170,8 +179,10 @@ def _quarantine(spark: SparkSession, tables: Tables, source: Source, judged: Dat
         "_row",
         f.lit(span.settled).cast("bigint").alias("_settled"),
     )
+    if not merge:  # the source has no row there
+        return storing.append(rejected, name)
     merged = spark.sql(
-        f"""MERGE INTO {tables.name("quarantine")} AS t USING {{rejected}} AS s
+        f"""MERGE INTO {name} AS t USING {{rejected}} AS s
         ON t.source = '{source.name}' AND t._batch = s._batch AND t._row = s._row
         WHEN MATCHED AND t.rule <> s.rule THEN UPDATE SET rule = s.rule, _settled = s._settled
         WHEN NOT MATCHED THEN INSERT *""",
@@ -188,8 +199,7 @@ def _to_silver(
     columns = spark.table(name).columns
     standing = judged.where("_stands").withColumn("_settled", f.lit(span.settled).cast("bigint"))
     if not merge:  # none of the keys is there
-        standing.where("_rule IS NULL").select(*columns).write.mode("append").saveAsTable(name)
-        return spark.table(name).where(f"_settled = {span.settled}").count(), 0, 0
+        return storing.append(standing.where("_rule IS NULL").select(*columns), name), 0, 0
     assignments = ", ".join(f"{column} = s.{column}" for column in columns)
     values = ", ".join(f"s.{column}" for column in columns)
     merged = spark.sql(
@@ -197,7 +207,7 @@ def _to_silver(
         ON {" AND ".join(f"t.{column} = s.{column}" for column in source.key)}
         WHEN MATCHED AND s._rule IS NOT NULL THEN DELETE
         WHEN MATCHED AND (t._batch <> s._batch OR t._row <> s._row) THEN UPDATE SET {assignments}
-        WHEN NOT MATCHED AND s._rule IS NULL THEN INSERT ({", ".join(columns)}) VALUES ({values})""",
+        WHEN NOT MATCHED AND s._rule IS NULL THEN INSERT ({", ".join(columns)}) VALUES ({values})""",  # noqa: S608 - its names are the code's and quoted ones
         standing=standing.select(*columns, "_rule"),
     ).collect()[0]
     return int(merged["num_inserted_rows"]), int(merged["num_updated_rows"]), int(merged["num_deleted_rows"])
