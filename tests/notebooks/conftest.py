@@ -32,7 +32,7 @@ def spark(spark_data: Path) -> SparkSession:
     return session.local(spark_data)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_tables() -> Callable[[], Tables]:
     """Makes names of tables that no other test uses."""
     return lambda: Tables("test", f"bikes_{next(_NUMBERS)}")

@@ -64,7 +64,15 @@ class Runner:
 def runner(tmp_path_factory: pytest.TempPathFactory, spark_data: Path) -> Iterator[Runner]:
     folder = tmp_path_factory.mktemp("notebooks")
     process = subprocess.Popen(
-        [sys.executable, "-m", "rehearsal.compute.spark.cluster", str(folder / "cluster"), "--data", str(spark_data)],
+        [
+            sys.executable,
+            "-m",
+            "rehearsal.compute.spark.cluster",
+            str(folder / "cluster"),
+            "--data",
+            str(spark_data),
+            "--small-data",
+        ],
         cwd=ROOT,
     )
     deadline = time.monotonic() + 120

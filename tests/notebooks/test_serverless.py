@@ -8,7 +8,7 @@ import pytest
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 # https://docs.databricks.com/en/compute/serverless/limitations.html
 FORBIDDEN = {
-    "cache", "persist", "unpersist", "checkpoint", "localCheckpoint", "rdd", "sparkContext", "_jvm", "_sc", "_jdf", 
+    "cache", "persist", "unpersist", "checkpoint", "localCheckpoint", "rdd", "sparkContext", "_jvm", "_sc", "_jdf",
     "_jsparkSession",
     "udf", "pandas_udf", "toPandas", "foreach", "foreachPartition", "mapInPandas", "mapInArrow", "applyInPandas",
 }  # fmt: skip
