@@ -1,5 +1,6 @@
 """Upkeep of the tables: small files put together, files that no version needs any more deleted."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
@@ -7,6 +8,7 @@ from pyspark.sql import SparkSession
 from bike_sharing.tables import COLUMNS, Tables
 
 SHORTEST_HOURS = 168
+_AT_ONCE = 4  # tables; upkeep is mostly waiting for the storage to list and delete files
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,13 @@ def run(
             " Say allow_short_retention=True if none runs."
         )
     tables.create(spark)
-    done = []
-    for table in COLUMNS:
-        name = tables.name(table)
-        metrics = spark.sql(f"OPTIMIZE {name}").select("metrics.numFilesRemoved", "metrics.numFilesAdded").collect()[0]
-        spark.sql(f"VACUUM {name} RETAIN {int(retention_hours)} HOURS")
-        done.append(Upkeep(table, int(metrics[0]), int(metrics[1])))
-    return MaintainReport(tuple(done), retention_hours)
+    with ThreadPoolExecutor(_AT_ONCE) as workers:
+        done = tuple(workers.map(lambda table: _keep_up(spark, tables, table, retention_hours), COLUMNS))
+    return MaintainReport(done, retention_hours)
+
+
+def _keep_up(spark: SparkSession, tables: Tables, table: str, retention_hours: int) -> Upkeep:
+    name = tables.name(table)
+    metrics = spark.sql(f"OPTIMIZE {name}").select("metrics.numFilesRemoved", "metrics.numFilesAdded").collect()[0]
+    spark.sql(f"VACUUM {name} RETAIN {int(retention_hours)} HOURS")
+    return Upkeep(table, int(metrics[0]), int(metrics[1]))

@@ -1,21 +1,29 @@
 """The chain from files to gold: right whatever the order of arrival, cut off or run again."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from bike_sharing import Tables, ingest, maintain, publish, transform, watch
 from bike_sharing_data import DAYS, LocalFiles, expected, write
 from comparing import differences
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
 ROWS = 400
-SOME_DAYS = (DAYS[0], DAYS[3], DAYS[6])  # with the renamed columns, and the day of 25 hours
+PIECES = ((DAYS[6], DAYS[1], DAYS[4]), (DAYS[5], DAYS[3], DAYS[2], DAYS[0]))  # later files first
+
+
+class Week(NamedTuple):
+    tables: Tables
+    landing: Path
+
+
+class CutOffError(Exception):
+    """A job ends in the middle."""
 
 
 def run(spark: SparkSession, tables: Tables, landing: Path) -> tuple[Any, Any, Any]:
@@ -34,46 +42,72 @@ def versions(spark: SparkSession, tables: Tables) -> dict[str, int]:
     return {name: row["version"] for name, row in history.items()}
 
 
-@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.permutations(SOME_DAYS).flatmap(lambda days: st.tuples(st.just(days), st.integers(1, 2))))
-def test_days_in_any_order_and_grouping_give_the_closed_form(
-    spark: SparkSession,
-    new_tables: Callable[[], Tables],
-    tmp_path_factory: pytest.TempPathFactory,
-    arrival: tuple[list[date], int],
-) -> None:
-    days, cut = arrival
+@contextmanager
+def cut_off(module: Any, name: str, before: Callable[..., bool] = lambda *_, **__: True) -> Iterator[None]:
+    """Ends a run where it calls this function of a module."""
+    real = getattr(module, name)
+
+    def ending(*args: Any, **kwargs: Any) -> Any:
+        if before(*args, **kwargs):
+            raise CutOffError
+        return real(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, name, ending)
+        with pytest.raises(CutOffError):
+            yield
+
+
+@pytest.fixture(scope="module")
+def week(spark: SparkSession, new_tables: Callable[[], Tables], tmp_path_factory: pytest.TempPathFactory) -> Week:
+    """The sample week: arrived in two pieces, the later first; in the second each step was cut off once."""
     tables, landing = new_tables(), tmp_path_factory.mktemp("landing")
-    for group in (days[:cut], days[cut:]):
-        write(spark, str(landing), rows=ROWS, files=LocalFiles(), days=group)
-        run(spark, tables, landing)
-    assert wrong(spark, tables, SOME_DAYS) == []
+    write(spark, str(landing), rows=ROWS, files=LocalFiles(), days=PIECES[0])
+    run(spark, tables, landing)
+    assert wrong(spark, tables, PIECES[0]) == []
+
+    write(spark, str(landing), rows=ROWS, files=LocalFiles(), days=PIECES[1])
+    with cut_off(ingest, "_append", before=lambda *args, **_: args[2].name == "weather"):
+        ingest.run(spark, tables, str(landing))
+    with cut_off(ingest, "_remember"):
+        ingest.run(spark, tables, str(landing))
+    assert ingest.run(spark, tables, str(landing)).files == {"trips": 0, "stations": 0, "weather": 0}
+    for step in (transform, publish):
+        with cut_off(transform, "advance"):
+            step.run(spark, tables)
+        step.run(spark, tables)
+    return Week(tables, landing)
 
 
-def test_a_second_run_changes_no_table(spark: SparkSession, tables: Tables, tmp_path: Path) -> None:
-    write(spark, str(tmp_path), rows=ROWS, files=LocalFiles(), days=DAYS)
-    read, _, published = run(spark, tables, tmp_path)
-    assert read.rows == {**expected(rows=ROWS).bronze}
-    assert set(DAYS) <= set(published.days)
-    assert wrong(spark, tables, DAYS) == []
-    before = versions(spark, tables)
-    again, transformed, published = run(spark, tables, tmp_path)
-    assert versions(spark, tables) == before
-    assert (again.batch, transformed.sources, published.days) == (None, {}, ())
+def test_days_in_pieces_out_of_order_and_cut_off_give_the_closed_form(spark: SparkSession, week: Week) -> None:
+    assert wrong(spark, week.tables, DAYS) == []
 
-    # cut off before the last commit of a step: it does its work again and comes to the same
-    spark.sql(f"DELETE FROM {tables.name('progress')}")  # noqa: S608 # names of the test's own
-    spark.sql(f"DELETE FROM {tables.name('ingested_files')} WHERE source = 'trips'")  # noqa: S608 # names of the test's own
-    run(spark, tables, tmp_path)
-    assert wrong(spark, tables, DAYS) == []
 
+def test_a_second_run_changes_no_table(spark: SparkSession, week: Week) -> None:
+    before = versions(spark, week.tables)
+    read, transformed, published = run(spark, week.tables, week.landing)
+    assert (read.batch, transformed.sources, published.days) == (None, {}, ())
+    assert versions(spark, week.tables) == before
+
+
+def test_the_watch_is_content_or_names_every_limit_that_is_broken(spark: SparkSession, week: Week) -> None:
     limits = watch.Limits(as_of=datetime(2024, 10, 28, 6, tzinfo=UTC), max_quarantine_share=1)
-    assert [figures.newest_day for figures in watch.check(spark, tables, limits)] == [DAYS[-1]] * 3
+    assert [figures.newest_day for figures in watch.check(spark, week.tables, limits)] == [DAYS[-1]] * 3
     with pytest.raises(watch.WatchError) as failed:
-        watch.check(spark, tables, watch.Limits(max_age_hours=48, min_rows=10**6, max_quarantine_share=0))
+        watch.check(spark, week.tables, watch.Limits(max_age_hours=48, min_rows=10**6, max_quarantine_share=0))
     checks = {finding.check for finding in failed.value.findings}
     assert checks == {"freshness", "volume", "quality"}
     assert all(finding.message in str(failed.value) for finding in failed.value.findings)
+
+
+def test_upkeep_puts_small_files_together_and_keeps_what_they_hold(
+    spark: SparkSession, week: Week, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintain, "COLUMNS", ["bronze_trips", "ingested_files"])
+    upkeep = maintain.run(spark, week.tables).tables
+    assert [(one.table, one.written) for one in upkeep] == [("bronze_trips", 1), ("ingested_files", 1)]
+    assert min(one.compacted for one in upkeep) >= len(PIECES)
+    assert wrong(spark, week.tables, DAYS) == []
 
 
 STATIONS = '{{"station_id":"{}","name":"A","lat":48.2,"lon":16.3,"capacity":5,"bikes_available":2}}\n'
@@ -136,14 +170,16 @@ def test_trips_come_back_when_their_station_gets_known_and_leave_when_their_corr
     assert sorted(tuple(row) for row in demand) == [("S1", 2, 0), ("S9", 0, 2)]
 
 
-def test_ingest_says_which_folder_is_missing(spark: SparkSession, tables: Tables, tmp_path: Path) -> None:
+def test_where_nothing_has_arrived_every_step_works_and_ingest_says_which_folder_is_missing(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    tables = Tables("", "names-of-two-levels")
     with pytest.raises(FileNotFoundError, match=r"no landing folder .*nowhere"):
         ingest.run(spark, tables, str(tmp_path / "nowhere"))
     assert transform.run(spark, tables) == transform.TransformReport()
     assert publish.run(spark, tables) == publish.PublishReport()
     found = watch.findings(spark, tables, watch.Limits())
     assert [finding.message for finding in found] == ["nothing has ever arrived"] * 3
-    assert {upkeep.table for upkeep in maintain.run(spark, tables).tables} >= {"silver_trips", "quarantine"}
 
 
 @pytest.mark.parametrize(("hours", "allowed"), [(167, False), (-1, True)])

@@ -1,5 +1,6 @@
-"""The notebooks from top to bottom, as jobs run them on serverless compute, so by Spark Connect."""
+"""The notebooks from top to bottom, as jobs run them: on serverless compute, so by Spark Connect, and on a cluster."""
 
+import base64
 import json
 import shutil
 import subprocess
@@ -40,13 +41,13 @@ class Runner:
             objects.append(entry | {"file": str(relative)})
         (tree.parent / ".workspace.json").write_text(json.dumps(objects))
 
-    def __call__(self, notebook: str, **parameters: str) -> dict[str, Any]:
+    def __call__(self, notebook: str, *, kind: str = "serverless", **parameters: str) -> dict[str, Any]:
         self._count += 1
         directory = self._folder / str(self._count)
         directory.mkdir()
         task = {
             "notebook": f"/bikes/{notebook}", "workspace": str(self._folder / "tree"), "parameters": parameters,
-            "data": str(self.data), "cluster": str(self._folder / "cluster"), "kind": "serverless", "shell": False,
+            "data": str(self.data), "cluster": str(self._folder / "cluster"), "kind": kind, "shell": False,
             "user": "someone@example.com", "host": "http://127.0.0.1:1",
             "context": {"jobId": "1", "runId": "2", "taskKey": "one"}, "cell_timeout": None,
         }  # fmt: skip
@@ -56,7 +57,8 @@ class Runner:
         )
         result: dict[str, Any] = json.loads((directory / "result.json").read_text())
         cells = json.loads((directory / "cells.json").read_text())["cells"]
-        result["types"] = [output["type"] for cell in cells for output in cell["outputs"]]
+        result["images"] = [output["png"] for cell in cells for output in cell["outputs"] if output["type"] == "image"]
+        result["page"] = (directory / "page.html").read_text()
         return result
 
 
@@ -85,31 +87,58 @@ def runner(tmp_path_factory: pytest.TempPathFactory, spark_data: Path) -> Iterat
     process.wait(60)
 
 
-def test_the_notebooks_do_their_work_from_top_to_bottom(spark: SparkSession, runner: Runner) -> None:
-    landing = runner.data / "volumes" / "main" / "notebooks" / "landing"
-    write(spark, str(landing), rows=ROWS, files=LocalFiles())
-    names = {"catalog": "test", "schema": "notebooks"}
-    as_of = {"as_of": "2024-10-28T06:00:00Z", "max_quarantine_share": "0.9"}
-    steps: dict[str, dict[str, str]] = {
-        "ingest": {"landing": "/Volumes/main/notebooks/landing"},
-        "transform": {},
-        "publish": {},
-        "reports/weekly_report": {},
-        "reports/demand_plots": {},
-        "maintain": {},
-        "watch": as_of,
-    }
-    results = {notebook: runner(notebook, **names, **more) for notebook, more in steps.items()}
-    assert {
-        notebook: result["error_trace"] for notebook, result in results.items() if result["state"] != "SUCCESS"
-    } == {}
-    assert json.loads(results["ingest"]["result"])["rows"] == expected(rows=ROWS).bronze
-    assert (
-        len(json.loads(results["transform"]["result"])["sources"]) == len(json.loads(results["watch"]["result"])) == 3
-    )
-    assert results["reports/demand_plots"]["types"].count("image") == 3
-    assert differences(spark, "test.notebooks", expected(rows=ROWS)) == []
+NAMES = {"catalog": "test", "schema": "notebooks"}
+STEPS: dict[str, dict[str, str]] = {
+    "ingest": {"landing": "/Volumes/main/notebooks/landing"},
+    "transform": {},
+    "publish": {},
+    "reports/weekly_report": {},
+    "reports/demand_plots": {},
+    "maintain": {},
+    "watch": {"as_of": "2024-10-28T06:00:00Z", "max_quarantine_share": "0.9"},
+}
 
-    stale = runner("watch", **names, max_age_hours="24")
+
+@pytest.fixture(scope="module")
+def results(runner: Runner) -> dict[str, dict[str, Any]]:
+    """What came of each notebook, run in turn over the sample week."""
+    landing = runner.data / "volumes" / "main" / "notebooks" / "landing"
+    write(None, str(landing), rows=ROWS, files=LocalFiles())  # type: ignore[arg-type] # few rows are written without Spark
+    return {notebook: runner(notebook, **NAMES, **more) for notebook, more in STEPS.items()}
+
+
+def test_the_notebooks_do_their_work_from_top_to_bottom(
+    spark: SparkSession, results: dict[str, dict[str, Any]]
+) -> None:
+    assert {name: result["error_trace"] for name, result in results.items() if result["state"] != "SUCCESS"} == {}
+    assert differences(spark, "test.notebooks", expected(rows=ROWS)) == []
+    returned = {name: json.loads(results[name]["result"]) for name in ("ingest", "transform", "watch")}
+    assert returned["ingest"]["rows"] == expected(rows=ROWS).bronze
+    assert len(returned["transform"]["sources"]) == len(returned["watch"]) == 3
+
+
+def test_the_plots_are_pictures_on_the_page(results: dict[str, dict[str, Any]]) -> None:
+    plots = results["reports/demand_plots"]
+    pictures = [base64.b64decode(image) for image in plots["images"]]
+    assert [picture[:8] for picture in pictures] == [b"\x89PNG\r\n\x1a\n"] * 3
+    assert len(set(pictures)) == 3
+    assert all(image in plots["page"] for image in plots["images"])
+
+
+def test_the_report_run_again_on_a_cluster_changes_nothing(
+    spark: SparkSession, runner: Runner, results: dict[str, dict[str, Any]]
+) -> None:
+    history = "DESCRIBE HISTORY test.notebooks.gold_weekly_report"
+    before = spark.sql(history).count()
+    again = runner("reports/weekly_report", kind="classic", **NAMES)
+    assert (again["state"], again["error_trace"]) == ("SUCCESS", results["reports/weekly_report"]["error_trace"])
+    assert spark.sql(history).count() == before
+
+
+def test_the_watch_fails_with_every_limit_that_is_broken(runner: Runner, results: dict[str, dict[str, Any]]) -> None:
+    stale = runner(
+        "watch", kind="classic", **NAMES, max_age_hours="24", min_rows="1000000", max_quarantine_share="0.001"
+    )
     assert stale["state"] == "FAILED"
-    assert "freshness of trips" in stale["error_trace"]
+    for named in ("WatchError", "freshness of trips", "volume of trips", "quality of trips", "freshness of weather"):
+        assert named in stale["error_trace"]
