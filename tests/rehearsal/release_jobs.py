@@ -7,7 +7,7 @@ jobs are made with the fields that `components/jobs.py` sets, but for second att
 import base64
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,15 +98,15 @@ class Release:
         made = job_settings(key, job, self._settings)
         return run_helpers.create(self.workspace, made.pop("tasks"), **made)
 
-    def run(self, key: str, **parameters: str) -> Outcome:
-        """Run the job to its end, with other values of its parameters."""
-        return self.run_job(self.job(key), **parameters)
+    def run(self, key: str) -> Outcome:
+        """Run the job of the stack to its end."""
+        return self.run_job(self.job(key))
 
-    def run_job(self, job_id: int, **parameters: str) -> Outcome:
-        """Run this job to its end."""
+    def run_job(self, job_id: int, *, only: Sequence[str] = ()) -> Outcome:
+        """Run a job to its end: all its tasks, or `only` these."""
         jobs = self.workspace.sdk().jobs
         begun = time.monotonic()
-        run_id = run_helpers.start(self.workspace, job_id, job_parameters=parameters or None)
+        run_id = run_helpers.start(self.workspace, job_id, only=list(only) or None)
         while run_helpers.state(run := jobs.get_run(run_id)) != "TERMINATED":
             assert time.monotonic() - begun < PATIENCE, f"run {run_id} didn't end within {PATIENCE:.0f} s"
             time.sleep(0.1)

@@ -37,8 +37,12 @@ class Chain:
 
     def drop(self) -> None:
         """Remove the tables and the files."""
-        self.spark.sql(f"DROP SCHEMA IF EXISTS {self.tables.prefix} CASCADE")
+        self.drop_tables()
         self.dbutils.fs.rm(self.landing, True)
+
+    def drop_tables(self) -> None:
+        """Remove the tables with their schema; the files stay."""
+        self.spark.sql(f"DROP SCHEMA IF EXISTS {self.tables.prefix} CASCADE")
 
     def notebook(self, name: str, **widgets: str) -> str:
         """Run one of the product's notebooks as a job would; returns what it exits with."""

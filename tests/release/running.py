@@ -27,7 +27,7 @@ sys.dont_write_bytecode = True
 # The tests' modules, and the product's package in the folder above.
 sys.path[:0] = [path for path in (str(HERE), str(HERE.parent)) if path not in sys.path]
 
-import pytest  # noqa: E402 - the lines above must come first
+import pytest
 
 
 class SuiteFailed(Exception):  # noqa: N818 - the job's error message begins with this name

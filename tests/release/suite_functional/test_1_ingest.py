@@ -1,5 +1,6 @@
 """`ingest` keeps what arrived, and takes each file once."""
 
+from bike_sharing import ingest
 from chain import Chain
 from known_days import BEFORE, CHANGE, FILES
 from pyspark.sql import functions as f
@@ -27,7 +28,7 @@ def test_ingest_keeps_the_file_its_day_the_time_and_the_header(ingested: Chain) 
 
 def test_ingest_again_takes_nothing_twice(ingested: Chain) -> None:
     before = ingested.table("bronze_trips").count()
-    ingested.notebook("ingest", landing=ingested.landing)
+    ingest.run(ingested.spark, ingested.tables, ingested.landing)
     assert ingested.table("bronze_trips").count() == before
     assert ingested.table("ingested_files").count() == len(FILES)
 

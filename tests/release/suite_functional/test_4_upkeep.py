@@ -1,6 +1,8 @@
 """`watch` fails on data that can't be trusted; `maintain` tidies up and changes no row."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 
 import pytest
 from bike_sharing import watch
@@ -13,14 +15,25 @@ def instant(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 
-def complaint(chain: Chain, **limits: object) -> str:
+@pytest.fixture(scope="module")
+def figures(published: Chain) -> Callable[[str], list[watch.Figures]]:
+    """What is measured of the known days at an instant, once each."""
+
+    @cache
+    def measured(as_of: str) -> list[watch.Figures]:
+        return watch.figures(published.spark, published.tables, instant(as_of))
+
+    return measured
+
+
+def complaint(measured: list[watch.Figures], **limits: float) -> str:
     with pytest.raises(watch.WatchError) as failed:
-        watch.check(chain.spark, chain.tables, watch.Limits(**limits))  # type: ignore[arg-type] # as each test says
+        watch.demand_good(measured, watch.Limits(**limits))  # type: ignore[arg-type] # as each test says
     return str(failed.value)
 
 
-def test_watch_is_content_with_data_within_the_limits(published: Chain) -> None:
-    published.notebook("watch", as_of=SOON, max_age_hours="120", min_rows="2", max_quarantine_share="0.9")
+def test_watch_is_content_with_data_within_the_limits(figures: Callable[[str], list[watch.Figures]]) -> None:
+    watch.demand_good(figures(SOON), watch.Limits(max_age_hours=120, min_rows=2, max_quarantine_share=0.9))
 
 
 def test_watch_fails_the_job_when_the_data_breaks_a_limit(published: Chain) -> None:
@@ -29,20 +42,20 @@ def test_watch_fails_the_job_when_the_data_breaks_a_limit(published: Chain) -> N
         published.notebook("watch", as_of=LATE, max_age_hours="120", min_rows="2", max_quarantine_share="0.9")
 
 
-def test_watch_names_the_age_that_is_allowed(published: Chain) -> None:
-    found = complaint(published, as_of=instant(LATE), max_age_hours=36, min_rows=0, max_quarantine_share=1.0)
+def test_watch_names_the_age_that_is_allowed(figures: Callable[[str], list[watch.Figures]]) -> None:
+    found = complaint(figures(LATE), max_age_hours=36, min_rows=0, max_quarantine_share=1.0)
     assert "freshness" in found
     assert "36" in found
 
 
-def test_watch_names_the_number_of_rows_that_is_expected(published: Chain) -> None:
-    found = complaint(published, as_of=instant(SOON), max_age_hours=120, min_rows=1234, max_quarantine_share=1.0)
+def test_watch_names_the_number_of_rows_that_is_expected(figures: Callable[[str], list[watch.Figures]]) -> None:
+    found = complaint(figures(SOON), max_age_hours=120, min_rows=1234, max_quarantine_share=1.0)
     assert "volume" in found
     assert "1234" in found
 
 
-def test_watch_names_the_share_that_may_be_rejected(published: Chain) -> None:
-    found = complaint(published, as_of=instant(SOON), max_age_hours=120, min_rows=0, max_quarantine_share=0.25)
+def test_watch_names_the_share_that_may_be_rejected(figures: Callable[[str], list[watch.Figures]]) -> None:
+    found = complaint(figures(SOON), max_age_hours=120, min_rows=0, max_quarantine_share=0.25)
     assert "quality of trips" in found
     assert "25.0%" in found
 
