@@ -73,7 +73,7 @@ test-fresh: venv ## `make rehearsal` in a clone on a machine without pulumi, Go,
 faults: venv toolchain ## a fault at every request of both `up`s, one at a time: over an hour
 	@$(PY) -m tests.engine.faults
 
-bench: venv toolchain ## what it costs with 10, 100, 500 notebooks: twenty minutes; BENCH=--quick for four
+bench: venv toolchain ## what it costs, engine and notebooks: forty minutes; BENCH=--quick for a few
 	@$(PY) -m benchmarks $(BENCH)
 
 lock: venv ## pin what requirements*.in ask for, with hashes; LOCK=--upgrade renews all

@@ -1,10 +1,14 @@
-"""What the system costs: wall time, processor time, memory and requests of each command at several sizes.
+"""What the system costs.
 
-Everything is measured through the real engine and the real providers against the stand-ins, which run in processes of
+Part `engine`: wall time, processor time, memory and requests of each command at several sizes. Everything is measured
+through the real engine and the real providers against the stand-ins, which run in processes of
 their own and aren't in the figures. The stack is `prod`, with its gate, folder, permissions and generated notebooks
 (in folders of 50), deployed when the control plane stands. At the largest size each command is also run with a plain
 program (benchmarks/plain) that declares the same in the most obvious way, right after the product's, so that other
 work on the machine hits both; the ratios are of such pairs.
+
+Part `notebooks`: the sample's chain from files to gold tables beside a plain Spark script that writes the same answers
+(benchmarks/lakehouse/plain.py), the runner of notebooks beside plain Python, and the start of a job's run.
 
 Shown is the median of the runs, and from the lowest to the highest. Each command is told on standard error when it has
 ended.
@@ -21,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import floor, startup
+from benchmarks.lakehouse import report
 from benchmarks.measure import CommandError, Cost
 from benchmarks.world import World
 from rehearsal.toolchain import ensure
@@ -53,16 +58,22 @@ class Target:
 def main() -> int:
     """Measures and prints; gives the exit code."""
     options = _parser().parse_args()
-    sizes, runs = ([10, 100], 1) if options.quick else (sorted(options.sizes), options.runs)
+    sizes, rows, runs = ([10, 100], 20_000, 1) if options.quick else (sorted(options.sizes), options.rows, options.runs)
     toolchain = ensure()
     home = Path(tempfile.mkdtemp(prefix="benchmark-"))
     started = time.monotonic()
+    targets: list[Target] = []
     try:
-        world = World(home, toolchain)
-        try:
-            targets = _measure(world, sizes, runs)
-        finally:
-            world.close()
+        if "notebooks" in options.parts:
+            (home / "notebooks").mkdir()
+            for what, reached, limit, unit in report.measure(home / "notebooks", rows=rows, runs=runs):
+                targets.append(Target(what=what, reached=reached, limit=limit, unit=unit))
+        if "engine" in options.parts:
+            world = World(home, toolchain)
+            try:
+                targets += _measure(world, sizes, runs)
+            finally:
+                world.close()
     except CommandError as error:
         print(error, file=sys.stderr)
         return 1
@@ -81,7 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="10 and 100 notebooks, once: four minutes at the most")
+    parser.add_argument("--quick", action="store_true", help="10 and 100 notebooks, 20,000 trips, once: six minutes")
+    parser.add_argument("--parts", nargs="+", choices=["engine", "notebooks"], default=["engine", "notebooks"])
+    parser.add_argument("--rows", type=int, default=1_000_000, help="trips of the sample week (1,000,000)")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 100, 500], help="of notebooks (10 100 500)")
     parser.add_argument("--runs", type=int, default=3, help="of each command (3)")
     return parser

@@ -53,7 +53,7 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) ->
         stderr=subprocess.STDOUT,
         text=True,
     )
-    sampler = _Sampler(process.pid)
+    sampler = Sampler(process.pid)
     sampler.start()
     printed, _ = process.communicate()
     wall = time.monotonic() - started
@@ -69,8 +69,8 @@ def _cpu_of_ended_children() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-class _Sampler(threading.Thread):
-    """Looks at a process and all below it, again and again."""
+class Sampler(threading.Thread):
+    """Looks at a process and all below it, again and again; `memory` is the most that they held at a time, in bytes."""
 
     def __init__(self, root: int) -> None:
         super().__init__(daemon=True)
