@@ -1,5 +1,6 @@
 """The commit that a release comes from, as far as it can be known where the program runs."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -8,8 +9,8 @@ import pulumi
 
 UNKNOWN = "unknown"
 UNCOMMITTED = "+uncommitted"
-# Who packages a release without its history writes the commit into this file, beside Pulumi.yaml.
-FILE = ".release-commit"
+# What `python -m delivery package` writes beside Pulumi.yaml: an artifact has no history to ask.
+MANIFEST = "manifest.json"
 COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 GIT_SECONDS = 10
 
@@ -27,17 +28,14 @@ def commit_of(root: Path, folder: str) -> str:
     release says what was deployed, the commit says only where to look for its history.
 
     Args:
-        root: the project's folder. A file `.release-commit` in it has the word.
+        root: the project's folder. Where it is an artifact, its `manifest.json` has the word: the commit packaged.
         folder: the folder of notebooks, below the root.
 
     Source: https://git-scm.com/docs/git-log (the decoration `grafted` of where a shallow history ends)
     """
-    try:
-        written = (root / FILE).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
-        written = ""
-    if COMMIT.fullmatch(written):
-        return written
+    packaged = _packaged(root)
+    if packaged:
+        return packaged
     # Both run at the same time: a preview waits for one start of git.
     last = _git(root, "log", "-1", "--decorate=full", "--format=%H %D", "--", folder)
     changes = _git(root, "status", "--porcelain", "--", folder)
@@ -46,6 +44,15 @@ def commit_of(root: Path, folder: str) -> str:
     if not COMMIT.fullmatch(commit) or "grafted" in decoration:
         return UNKNOWN
     return commit + (UNCOMMITTED if changed else "")
+
+
+def _packaged(root: Path) -> str | None:
+    """The commit that the manifest names, if there is a manifest."""
+    try:
+        named = json.loads((root / MANIFEST).read_text(encoding="utf-8"))["commit"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return named if isinstance(named, str) and COMMIT.fullmatch(named) else None
 
 
 def _git(root: Path, *arguments: str) -> subprocess.Popen[str] | None:

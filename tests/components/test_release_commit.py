@@ -1,11 +1,12 @@
 """Which commit a release comes from."""
 
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from components.release_commit import FILE, UNCOMMITTED, UNKNOWN, commit_of
+from components.release_commit import MANIFEST, UNCOMMITTED, UNKNOWN, commit_of
 
 IDENTITY = ("-c", "user.name=Dana", "-c", "user.email=dana@example.com", "-c", "commit.gpgsign=false")
 
@@ -74,8 +75,13 @@ def test_a_shallow_checkout_doesnt_blame_the_commit_at_its_end(checkout: Path, t
     assert commit_of(tmp_path / "shallow", "notebooks") == last
 
 
-def test_who_packages_without_history_may_say_it(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_text("0123456789abcdef0123456789abcdef01234567\n")
-    assert commit_of(tmp_path, "notebooks") == "0123456789abcdef0123456789abcdef01234567"
-    (tmp_path / FILE).write_text("$(git log)\n")
+def test_an_artifact_has_the_word_of_its_manifest(tmp_path: Path) -> None:
+    packaged = "0123456789abcdef0123456789abcdef01234567"
+    (tmp_path / MANIFEST).write_text(json.dumps({"format": 1, "commit": packaged}))
+    assert commit_of(tmp_path, "notebooks") == packaged
+
+
+@pytest.mark.parametrize("manifest", ["", "[]", "{}", '{"commit": 5}', '{"commit": "$(git log)"}', '"commit"'])
+def test_a_manifest_that_names_no_commit_has_no_word(tmp_path: Path, manifest: str) -> None:
+    (tmp_path / MANIFEST).write_text(manifest)
     assert commit_of(tmp_path, "notebooks") == UNKNOWN
