@@ -4,7 +4,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from bike_sharing import stations
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
@@ -30,7 +30,10 @@ def day_by_day(days: dict[int, dict[str, tuple[Any, ...]]]) -> set[tuple[Any, ..
     return closed | {(*row, None, True) for row in open_rows.values()}
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+# Each example is a query: a failure is shown as it is found, to shrink it would take minutes.
+@settings(
+    max_examples=8, deadline=None, phases=[Phase.generate], database=None, suppress_health_check=list(HealthCheck)
+)
 @given(snapshots, st.randoms())
 def test_the_history_is_that_of_the_days_in_order_however_they_arrive(
     spark: SparkSession, days: dict[int, dict[str, tuple[Any, ...]]], random: Any
