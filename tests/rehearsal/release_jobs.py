@@ -136,11 +136,13 @@ class Release:
 def released(state: Path) -> Iterator[Release]:
     """A stand-in with the release in it; everything that it started has ended afterwards."""
     app = create_app(state, control_token=CONTROL_TOKEN, credentials=CREDENTIALS, compute=Compute.below(state))
-    with Background(app) as url, Workspace(url, state) as workspace:
-        release = Release(workspace)
-        release.deliver()
-        yield release
-    app.close()
+    try:
+        with Background(app) as url, Workspace(url, state) as workspace:
+            release = Release(workspace)
+            release.deliver()
+            yield release
+    finally:
+        app.close()
     assert processes.marked(MARKER, str(state / "runs")) == []
 
 
