@@ -1,0 +1,150 @@
+"""The release as jobs of the stand-in: the daily chain, its watch, and suites that fail for a defect and nothing else.
+
+Every run is a run of the Jobs API, of notebooks in the workspace, on Spark with Delta.
+"""
+
+import copy
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.rehearsal.databricks.run_helpers import until
+from tests.rehearsal.databricks.test_notifications import Receiver, destination, mails, receiver
+from tests.rehearsal.planted_defects import DEFECTS
+from tests.rehearsal.release_jobs import ROOT, Outcome, Release, released, settings
+
+__all__ = ["receiver"]  # a fixture, which pytest finds by its name here
+
+SUITES = ("functional", "integration", "performance")
+TO = "ops@city.example"
+QUICK = "wind stays in kilometres an hour"
+LATE = "2024-11-05T06:00:00Z"
+
+# Beside the suites, whose modules it uses. Exits with what is wrong in the tables, and with their versions.
+COMPARE = """# Databricks notebook source
+import json
+import sys
+
+sys.path.insert(0, "..")
+from bike_sharing.tables import COLUMNS
+from bike_sharing_data import expected
+from comparing import differences
+
+versions = {}
+for name in COLUMNS:
+    history = spark.sql(f"DESCRIBE HISTORY test.bike_sharing.{name} LIMIT 1")
+    versions[name] = history.select("version").collect()[0][0]
+found = differences(spark, "test.bike_sharing", expected(rows=2000, seed=1))
+dbutils.notebook.exit(json.dumps({"wrong": found, "versions": versions}))
+"""
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
+    """A workspace with the release, of which no job has run yet."""
+    with released(tmp_path_factory.mktemp("release")) as made:
+        yield made
+
+
+def looked_at(release: Release) -> dict[str, Any]:
+    """What is wrong with the tables of the daily chain, and their versions."""
+    release.workspace.notebook("/bike-sharing-test/tests/compare", COMPARE.encode())
+    exited: dict[str, Any] = json.loads(release.exit_of("/bike-sharing-test/tests/compare"))
+    return exited
+
+
+@pytest.fixture(scope="module")
+def first_day(release: Release) -> Outcome:
+    """The first run of the daily chain."""
+    return release.run("daily")
+
+
+def test_every_defect_has_its_place_in_the_product() -> None:
+    assert {defect.suite for defect in DEFECTS.values()} == set(SUITES)
+    for defect in DEFECTS.values():
+        text = defect.planted(ROOT / "notebooks")
+        assert text != (ROOT / "notebooks" / defect.file).read_text(encoding="utf-8")
+        compile(text, defect.file, "exec")
+
+
+def test_the_budget_is_a_million_trips_within_the_limits_of_the_daily_job() -> None:
+    daily = settings().jobs["daily"]
+    accepted = json.loads((ROOT / "tests/release/accepted.json").read_text(encoding="utf-8"))["stages"]
+    minutes = {stage: daily.tasks[stage].timeout_minutes for stage in ("ingest", "transform", "publish")}
+    minutes["chain"] = daily.timeout_minutes
+    least = {stage: math.ceil(1_000_000 / ((limit or 0) * 60)) for stage, limit in minutes.items()}
+    assert {stage: figures["least_rows_per_second"] for stage, figures in accepted.items()} == least
+
+
+def test_the_daily_chain_gives_the_right_answers_and_again_changes_nothing(
+    release: Release, first_day: Outcome
+) -> None:
+    assert first_day.errors == {}
+    assert first_day.result == "SUCCESS"
+    first = looked_at(release)
+    assert first["wrong"] == []
+    again = release.run("daily")
+    assert (again.errors, again.result) == ({}, "SUCCESS")
+    second = looked_at(release)
+    # What tidies up writes no row, but is a version.
+    changed = {name for name, version in second["versions"].items() if version != first["versions"][name]}
+    assert changed == set()
+    assert second["wrong"] == []
+
+
+def test_stale_data_fails_the_daily_job_and_people_hear_why(
+    release: Release, first_day: Outcome, receiver: Receiver
+) -> None:
+    stack = yaml.safe_load((ROOT / "Pulumi.test.yaml").read_text(encoding="utf-8"))["config"]
+    overrides = copy.deepcopy(stack["databricks-cicd:jobOverrides"])
+    overrides["daily"]["tasks"]["watch"]["parameters"]["as_of"] = LATE
+    hook = destination(release.workspace, receiver.url)
+    notify = {"emails": [TO], "webhooks": [hook]}
+    defaults = stack["databricks-cicd:jobDefaults"] | {"notify": notify}
+    told_of = settings(jobOverrides=overrides, jobDefaults=defaults).jobs["daily"]
+    outcome = release.run_job(release.create("daily", told_of), only=["watch", "maintain"])
+    assert outcome.result == "FAILED"
+    assert (outcome.tasks["watch"], outcome.tasks["maintain"]) == ("FAILED", "UPSTREAM_FAILED")
+    assert "freshness of trips: the newest day is 2024-10-27" in outcome.errors["watch"]
+    until(lambda: receiver.got and mails(release.workspace), "a mail and a post")
+    [mail] = mails(release.workspace)
+    assert (mail["To"], mail["Subject"]) == (TO, "[Databricks] Job daily (test) failed")
+    assert "Task watch" in mail.get_content()
+    [(body, _)] = receiver.got
+    assert (body["event_type"], body["run"]["run_id"]) == ("jobs.on_failure", outcome.run.run_id)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_suite_succeeds_with_the_release_as_it_is(release: Release, suite: str) -> None:
+    outcome = release.run(suite)
+    assert outcome.errors == {}
+    assert outcome.result == "SUCCESS"
+    summary = release.summary(outcome, suite)
+    assert summary["failed"] == summary["skipped"] == 0
+    assert summary["passed"] > 0
+
+
+def test_a_planted_defect_fails_its_suite_by_name(release: Release) -> None:
+    defect = DEFECTS[QUICK]
+    with release.with_file(defect.file, defect.planted(ROOT / "notebooks")):
+        outcome = release.run(defect.suite)
+    assert outcome.result == "FAILED"
+    assert f"{defect.suite}: 1 of " in outcome.errors[defect.suite]
+    assert defect.test in outcome.errors[defect.suite]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_planted_defect_fails_its_suite_and_no_other(release: Release, name: str) -> None:
+    defect = DEFECTS[name]
+    with release.with_file(defect.file, defect.planted(ROOT / "notebooks")):
+        outcomes = {suite: release.run(suite) for suite in SUITES}
+    errors = {suite: outcome.errors.get(suite, "") for suite, outcome in outcomes.items()}
+    print(json.dumps({suite: [round(outcome.seconds), errors[suite]] for suite, outcome in outcomes.items()}, indent=1))
+    assert {suite for suite, error in errors.items() if error} == {defect.suite}, errors
+    assert defect.test in errors[defect.suite]
