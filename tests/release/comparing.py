@@ -5,6 +5,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from bike_sharing.tables import COLUMNS
 from bike_sharing_data import Expected
 from bike_sharing_data.answers import Availability, Demand, Report
 from bike_sharing_data.stations import Version
@@ -13,6 +14,8 @@ from pyspark.sql import functions as f
 
 SOURCES = {"trips": "silver_trips", "stations": "silver_station_stock", "weather": "silver_weather"}
 """The sources, and the silver table that has a row for each good row of theirs."""
+MAINTENANCE = ("OPTIMIZE", "VACUUM START", "VACUUM END")
+"""Operations in a table's history that leave its rows as they are."""
 SHOWN = 3
 """So many differences of a table are told in full."""
 
@@ -29,6 +32,23 @@ def differences(spark: SparkSession, prefix: str, answers: Expected) -> list[str
     ]
     for name, fields, wanted in gold:
         found += _rows(name, _table(spark, prefix, name, fields), wanted, (0, 1))
+    return found
+
+
+def written(spark: SparkSession, prefix: str) -> dict[str, str]:
+    """For each table of the schema a text that is another one once somebody has written to it.
+
+    The version of the last write that wasn't maintenance. Of the weekly report, the rows: Delta copies a table's files
+    in every MERGE that has WHEN NOT MATCHED clauses, also when no row differs.
+    """
+    found = {}
+    for name in COLUMNS:
+        table = f"{prefix}.{name}"
+        if name == "gold_weekly_report":
+            found[name] = "; ".join(sorted(_shown(row) for row in spark.table(table).collect()))
+            continue
+        writes = spark.sql(f"DESCRIBE HISTORY {table}").where(~f.col("operation").isin(*MAINTENANCE))
+        found[name] = str(writes.agg(f.max("version")).collect()[0][0])
     return found
 
 
