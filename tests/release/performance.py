@@ -15,7 +15,7 @@
 
 import running
 
-told = running.parameters(dbutils, repeats="3", tolerance="0.6")
+told = running.parameters(dbutils, repeats="3", tolerance="0.8")
 summary = running.run("performance", told, spark=spark, dbutils=dbutils)
 
 # COMMAND ----------
