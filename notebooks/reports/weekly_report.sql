@@ -20,8 +20,9 @@ CREATE TABLE IF NOT EXISTS IDENTIFIER(IF(:catalog = '', '', :catalog || '.') || 
 
 -- MAGIC %md
 -- MAGIC A station is in a week's report when a trip began or ended there, or when it is in one of the week's snapshots.
--- MAGIC Only rows that differ are written. The local day of a trip is computed without the session's time zone, as in
--- MAGIC `bike_sharing.calendar`.
+-- MAGIC Only rows that differ reach the MERGE: one that compares them itself rewrites their files though nothing changed.
+-- MAGIC Distances are added up in whole millimetres, so that the order of rows doesn't show in the last digit. The local
+-- MAGIC day of a trip is computed without the session's time zone, as in `bike_sharing.calendar`.
 
 -- COMMAND ----------
 
@@ -47,13 +48,14 @@ USING (
   ),
   days AS (
     SELECT date_from_unix_date(CAST(unix_seconds(from_utc_timestamp(started_at, 'Europe/Vienna')) DIV 86400 AS INT)) AS day,
-      start_station AS station_id, sum(duration_s) AS duration_s, sum(distance_m) AS distance_m, count(*) AS trips
+      start_station AS station_id, sum(duration_s) AS duration_s,
+      sum(CAST(round(distance_m * 1000) AS BIGINT)) AS distance_mm, count(*) AS trips
     FROM IDENTIFIER(IF(:catalog = '', '', :catalog || '.') || :schema || '.silver_trips')
     GROUP BY 1, 2
   ),
   trips AS (
     SELECT date_sub(day, weekday(day)) AS week_start, station_id,
-      sum(duration_s) / 60 / sum(trips) AS mean_duration_min, sum(distance_m) / 1000 / sum(trips) AS mean_distance_km
+      sum(duration_s) / 60 / sum(trips) AS mean_duration_min, sum(distance_mm) / 1e6 / sum(trips) AS mean_distance_km
     FROM days
     GROUP BY 1, 2
   ),
@@ -63,24 +65,31 @@ USING (
     FROM flow
     FULL JOIN empty USING (week_start, station_id)
     LEFT JOIN trips USING (week_start, station_id)
+  ),
+  named AS (
+    SELECT weeks.*, coalesce(
+      max_by(station.name, station.valid_from) FILTER (WHERE station.valid_from < date_add(week_start, 7)),
+      min_by(station.name, station.valid_from)
+    ) AS name
+    FROM weeks
+    LEFT JOIN IDENTIFIER(IF(:catalog = '', '', :catalog || '.') || :schema || '.silver_stations') AS station USING (station_id)
+    GROUP BY ALL
   )
-  SELECT weeks.*, coalesce(
-    max_by(station.name, station.valid_from) FILTER (WHERE station.valid_from < date_add(week_start, 7)),
-    min_by(station.name, station.valid_from)
-  ) AS name
-  FROM weeks
-  LEFT JOIN IDENTIFIER(IF(:catalog = '', '', :catalog || '.') || :schema || '.silver_stations') AS station USING (station_id)
-  GROUP BY ALL
+  SELECT week_start, station_id, new.* EXCEPT (week_start, station_id), new.departures IS NULL AS is_gone
+  FROM named AS new
+  FULL JOIN IDENTIFIER(IF(:catalog = '', '', :catalog || '.') || :schema || '.gold_weekly_report') AS old
+  USING (week_start, station_id)
+  WHERE NOT (
+    new.name <=> old.name AND new.departures <=> old.departures AND new.arrivals <=> old.arrivals
+    AND new.member_share <=> old.member_share AND new.mean_duration_min <=> old.mean_duration_min
+    AND new.mean_distance_km <=> old.mean_distance_km
+    AND new.busiest_local_hour <=> old.busiest_local_hour AND new.hours_empty <=> old.hours_empty
+  )
 ) AS week
 ON report.week_start = week.week_start AND report.station_id = week.station_id
-WHEN MATCHED AND NOT (
-  report.name <=> week.name AND report.departures = week.departures AND report.arrivals = week.arrivals
-  AND report.member_share <=> week.member_share AND report.mean_duration_min <=> week.mean_duration_min
-  AND report.mean_distance_km <=> week.mean_distance_km
-  AND report.busiest_local_hour <=> week.busiest_local_hour AND report.hours_empty = week.hours_empty
-) THEN UPDATE SET *
-WHEN NOT MATCHED THEN INSERT *
-WHEN NOT MATCHED BY SOURCE THEN DELETE;
+WHEN MATCHED AND is_gone THEN DELETE
+WHEN MATCHED THEN UPDATE SET *
+WHEN NOT MATCHED THEN INSERT *;
 
 -- COMMAND ----------
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bike_sharing import Tables
 from bike_sharing_data import LocalFiles, expected, write
 from comparing import differences
 from pyspark.sql import SparkSession
@@ -100,10 +101,13 @@ STEPS: dict[str, dict[str, str]] = {
 
 
 @pytest.fixture(scope="module")
-def results(runner: Runner) -> dict[str, dict[str, Any]]:
-    """What came of each notebook, run in turn over the sample week."""
+def results(spark: SparkSession, runner: Runner) -> dict[str, dict[str, Any]]:
+    """What came of each notebook, run in turn over the sample week; the report finds an old row and a gone one."""
     landing = runner.data / "volumes" / "main" / "notebooks" / "landing"
     write(None, str(landing), rows=ROWS, files=LocalFiles())  # type: ignore[arg-type] # few rows are written without Spark
+    Tables("test", "notebooks").create(spark)
+    old = "(DATE'2024-10-21', 'S001', 5), (DATE'2020-01-06', 'S404', 5)"
+    spark.sql(f"INSERT INTO test.notebooks.gold_weekly_report (week_start, station_id, departures) VALUES {old}")  # noqa: S608 # names of the test's own
     return {notebook: runner(notebook, **NAMES, **more) for notebook, more in STEPS.items()}
 
 
