@@ -140,7 +140,7 @@ def test_the_report_run_again_on_a_cluster_changes_nothing(
 
 
 def test_the_watch_fails_with_every_limit_that_is_broken(runner: Runner, results: dict[str, dict[str, Any]]) -> None:
-    # On the last day nothing is rejected, so the share is one that even none exceeds.
+    # On the last day no trip is rejected, so the share is one that even none exceeds.
     limits = {"max_age_hours": "24", "min_rows": "1000000", "max_quarantine_share": "-1"}
     stale = runner("watch", kind="classic", **NAMES, **limits)
     assert stale["state"] == "FAILED"
