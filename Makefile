@@ -8,8 +8,9 @@ PY := $(VENV)/bin/python
 # The interpreter that makes the virtual environment: the first of these that is new enough.
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$each" && break; done)
-# Options for pytest, for example PYTEST='-k first_push'. An `up` is mostly waiting, so several files run at once.
-PYTEST ?= -n 3 --dist loadfile
+# Options for pytest, for example PYTEST='-k first_push'. An `up` is mostly waiting, so several files run at once. The
+# tests of the notebooks share one Spark, which takes all processors: they come by themselves, with their coverage.
+PYTEST ?= -n 3 --dist loadfile --ignore tests/notebooks
 # More options for the benchmark, for example BENCH=--quick or BENCH='--sizes 500 --runs 5'.
 BENCH ?=
 UV_VERSION := 0.13.9
@@ -56,6 +57,7 @@ rehearsal-clean: venv ## end the rehearsal and remove everything it made
 check: venv ## style, types and the schemas of YAML files
 	@echo 'ruff' && $(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
 	@echo 'mypy' && $(VENV)/bin/mypy
+	@echo 'databricks-labs-pylint' && $(VENV)/bin/pylint notebooks tests/release/{arrivals,functional,integration,performance}.py
 	@echo 'yamllint' && $(VENV)/bin/yamllint --strict .
 	@shopt -s nullglob; files=(pipelines/*.yml); echo "check-jsonschema: $${#files[@]} pipelines"; \
 	[ $${#files[@]} -eq 0 ] || $(VENV)/bin/check-jsonschema --builtin-schema vendor.azure-pipelines \
@@ -64,8 +66,11 @@ check: venv ## style, types and the schemas of YAML files
 format: venv ## write the code in the style that `check` wants
 	@$(VENV)/bin/ruff check --fix . && $(VENV)/bin/ruff format .
 
-test: check toolchain ## check, then all tests but the slow ones
+test: check toolchain ## check, then all tests but the slow ones, and the coverage of the notebooks' package
 	@$(PY) -m pytest -m 'not slow' $(PYTEST)
+ifeq ($(origin PYTEST),file)
+	@$(PY) -m pytest tests/notebooks --cov --cov-fail-under=95
+endif
 
 test-fresh: venv ## `make rehearsal` in a clone on a machine without pulumi, Go, caches: ten minutes or more
 	@PYTHON="$$($(PY) -c 'import sys; print(sys._base_executable)')" tests/fresh_machine.sh
