@@ -38,9 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="the folder of the cloud's storage")
     parser.add_argument("--memory", default="1g", help="the limit of Java's heap")
     parser.add_argument("--idle", type=float, default=600.0, help="seconds without a user after which it ends")
-    parser.add_argument(
-        "--small-data", action="store_true", help="compile no code: for a few thousand rows"
-    )
+    parser.add_argument("--small-data", action="store_true", help="compile no code: for a few thousand rows")
     options = parser.parse_args(arguments)
     told = threading.Event()
     for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
