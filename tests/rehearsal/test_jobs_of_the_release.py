@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.rehearsal.databricks.run_helpers import until
+from tests.rehearsal.databricks.run_helpers import output, until
 from tests.rehearsal.databricks.test_notifications import Receiver, destination, mails, receiver
 from tests.rehearsal.planted_defects import DEFECTS
 from tests.rehearsal.release_jobs import ROOT, Outcome, Release, released, settings
@@ -103,7 +103,9 @@ def test_stale_data_fails_the_daily_job_and_people_hear_why(
     outcome = release.run_job(release.create("daily", told_of), only=["watch", "maintain"])
     assert outcome.result == "FAILED"
     assert (outcome.tasks["watch"], outcome.tasks["maintain"]) == ("FAILED", "UPSTREAM_FAILED")
-    assert "freshness of trips: the newest day is 2024-10-27" in outcome.errors["watch"]
+    assert "WatchError" in outcome.errors["watch"]
+    trace = str(output(release.workspace, outcome.run, "watch").error_trace)
+    assert "freshness of trips: the newest day is 2024-10-27" in trace
     until(lambda: receiver.got and mails(release.workspace), "a mail and a post")
     [mail] = mails(release.workspace)
     assert (mail["To"], mail["Subject"]) == (TO, "[Databricks] Job daily (test) failed")
