@@ -10,7 +10,7 @@ PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.1
 	"$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$each" && break; done)
 # Options for pytest, for example PYTEST='-k first_push'. An `up` is mostly waiting, so several files run at once. The
 # tests of the notebooks share one Spark, which takes all processors: they come by themselves, with their coverage.
-PYTEST ?= -n 3 --dist loadfile --ignore tests/notebooks
+PYTEST ?= -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/notebooks
 # More options for the benchmark, for example BENCH=--quick or BENCH='--sizes 500 --runs 5'.
 BENCH ?=
 UV_VERSION := 0.13.9

@@ -2,8 +2,23 @@
 
 import os
 
+import pytest
+
 # Addresses and credentials of real organisations; and git's variables, which are set while a git hook runs the tests.
 FOREIGN = ("AZDO_", "ARM_", "DATABRICKS_", "GIT_", "PULUMI_")
+
+
+# The files that take minutes: begun last they would keep one worker busy while the others have nothing to do.
+LONG = (
+    "tests/rehearsal/test_jobs_of_the_release.py",
+    "tests/engine/",
+    "tests/rehearsal/databricks/test_runs_on_spark.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the tests of long files first; the order of all others stays."""
+    items.sort(key=lambda item: next((at for at, path in enumerate(LONG) if item.nodeid.startswith(path)), len(LONG)))
 
 
 def pytest_configure() -> None:

@@ -61,13 +61,14 @@ class Finding:
 
 
 class WatchError(Exception):
-    """Limits are broken; the message lists all findings."""
+    """Limits are broken; the message lists all findings. Its first line, which is all that a mail shows, names them."""
 
     def __init__(self, found: list[Finding]) -> None:
         """Keep the findings in `findings`."""
         self.findings = found
-        lines = [f"- {finding.check} of {finding.source}: {finding.message}" for finding in found]
-        super().__init__("\n".join([f"The data breaks {len(found)} of its limits:", *lines]))
+        named = [f"{finding.check} of {finding.source}" for finding in found]
+        lines = [f"- {name}: {finding.message}" for name, finding in zip(named, found, strict=True)]
+        super().__init__("\n".join([f"The data breaks {len(found)} of its limits: {', '.join(named)}", *lines]))
 
 
 @dataclass(frozen=True)
