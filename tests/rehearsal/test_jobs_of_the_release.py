@@ -116,7 +116,12 @@ def test_stale_data_fails_the_daily_job_and_people_hear_why(
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_a_suite_succeeds_with_the_release_as_it_is(release: Release, suite: str) -> None:
-    outcome = release.run(suite)
+    stack = yaml.safe_load((ROOT / "Pulumi.test.yaml").read_text(encoding="utf-8"))["config"]
+    overrides = copy.deepcopy(stack["databricks-cicd:jobOverrides"])
+    # Other tests run beside this one: it shows that the suite measures. Whether the chain is slower than accepted is
+    # judged where nothing else runs, with the defects below.
+    overrides["performance"]["parameters"]["tolerance"] = "9"
+    outcome = release.run_job(release.create(suite, settings(jobOverrides=overrides).jobs[suite]))
     assert outcome.errors == {}
     assert outcome.result == "SUCCESS"
     summary = release.summary(outcome, suite)
