@@ -164,6 +164,11 @@ class Scheduler:
 
     def _give_up(self, run_id: int) -> None:
         """Ends a run with which the stand-in itself made a mistake."""
+        run = self._store.get("run", str(run_id))
+        for each in run["attempts"] if run else []:
+            # By its number: one that was started a moment ago doesn't show the mark in its environment yet.
+            if each["process"]:
+                self._children.terminate(each["process"], hard=True)
         processes.sweep_below(self._compute.runs / str(run_id))
         words = "The rehearsal could not go on with this run; its log says why."
         with self._store.transaction():
