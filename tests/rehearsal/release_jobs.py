@@ -146,12 +146,16 @@ def released(state: Path) -> Iterator[Release]:
     assert processes.marked(MARKER, str(state / "runs")) == []
 
 
+def of_stack() -> dict[str, Any]:
+    """What the committed file of the test stack sets, by key; a copy of one's own."""
+    stack = yaml.safe_load((ROOT / f"Pulumi.{STACK}.yaml").read_text(encoding="utf-8"))
+    return {key.removeprefix(f"{NAMESPACE}:"): value for key, value in stack["config"].items()}
+
+
 def settings(**changes: Any) -> Settings:
     """The committed settings of the test stack, those in `changes` replaced."""
     project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))
-    stack = yaml.safe_load((ROOT / f"Pulumi.{STACK}.yaml").read_text(encoding="utf-8"))
-    values = {key: entry["default"] for key, entry in project["config"].items()}
-    values |= {key.removeprefix(f"{NAMESPACE}:"): value for key, value in stack["config"].items()}
+    values = {key: entry["default"] for key, entry in project["config"].items()} | of_stack()
     services = {"AZDO_ORG_SERVICE_URL": "http://127.0.0.1:8080/rehearsal", "DATABRICKS_HOST": "http://127.0.0.1:8081"}
     return parse(values | changes, stack=STACK, environment=services, root=ROOT)
 

@@ -3,19 +3,17 @@
 Every run is a run of the Jobs API, of notebooks in the workspace, on Spark with Delta.
 """
 
-import copy
 import json
 import math
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.rehearsal.databricks.run_helpers import output, until
 from tests.rehearsal.databricks.test_notifications import Receiver, destination, mails, receiver
 from tests.rehearsal.planted_defects import DEFECTS
-from tests.rehearsal.release_jobs import ROOT, Outcome, Release, released, settings
+from tests.rehearsal.release_jobs import ROOT, Outcome, Release, of_stack, released, settings
 
 __all__ = ["receiver"]  # a fixture, which pytest finds by its name here
 
@@ -93,13 +91,12 @@ def test_the_daily_chain_gives_the_right_answers_and_again_changes_nothing(
 def test_stale_data_fails_the_daily_job_and_people_hear_why(
     release: Release, first_day: Outcome, receiver: Receiver
 ) -> None:
-    stack = yaml.safe_load((ROOT / "Pulumi.test.yaml").read_text(encoding="utf-8"))["config"]
-    overrides = copy.deepcopy(stack["databricks-cicd:jobOverrides"])
-    overrides["daily"]["tasks"]["watch"]["parameters"]["as_of"] = LATE
+    stack = of_stack()
+    stack["jobOverrides"]["daily"]["tasks"]["watch"]["parameters"]["as_of"] = LATE
     hook = destination(release.workspace, receiver.url)
     notify = {"emails": [TO], "webhooks": [hook]}
-    defaults = stack["databricks-cicd:jobDefaults"] | {"notify": notify}
-    told_of = settings(jobOverrides=overrides, jobDefaults=defaults).jobs["daily"]
+    stack["jobDefaults"]["notify"] = notify
+    told_of = settings(**stack).jobs["daily"]
     outcome = release.run_job(release.create("daily", told_of), only=["watch", "maintain"])
     assert outcome.result == "FAILED"
     assert (outcome.tasks["watch"], outcome.tasks["maintain"]) == ("FAILED", "UPSTREAM_FAILED")
@@ -116,12 +113,11 @@ def test_stale_data_fails_the_daily_job_and_people_hear_why(
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_a_suite_succeeds_with_the_release_as_it_is(release: Release, suite: str) -> None:
-    stack = yaml.safe_load((ROOT / "Pulumi.test.yaml").read_text(encoding="utf-8"))["config"]
-    overrides = copy.deepcopy(stack["databricks-cicd:jobOverrides"])
+    stack = of_stack()
     # Other tests run beside this one: it shows that the suite measures. Whether the chain is slower than accepted is
     # judged where nothing else runs, with the defects below.
-    overrides["performance"]["parameters"]["tolerance"] = "9"
-    outcome = release.run_job(release.create(suite, settings(jobOverrides=overrides).jobs[suite]))
+    stack["jobOverrides"]["performance"]["parameters"]["tolerance"] = "9"
+    outcome = release.run_job(release.create(suite, settings(**stack).jobs[suite]))
     assert outcome.errors == {}
     assert outcome.result == "SUCCESS"
     summary = release.summary(outcome, suite)
