@@ -74,6 +74,8 @@ def test_a_cluster_that_was_killed_is_replaced(tmp_path: Path) -> None:
         pid = json.loads((folder / "cluster.json").read_text())["pid"]
         [cluster] = [each for each in processes.marked(MARKER, str(tmp_path / "runs")) if each.pid == pid]
         cluster.kill()
+        # It has got its signal, and ends as soon as it gets to run.
+        jobs.until(lambda: cluster not in processes.marked(MARKER, str(tmp_path / "runs")), "the cluster's end")
         run = jobs.run(workspace, job_id)
         assert jobs.result(run) == "SUCCESS"
         assert jobs.printed(workspace, run, "a")["cluster"] != str(folder)
