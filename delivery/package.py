@@ -16,7 +16,9 @@ release is started by it. Symbolic links and submodules are refused.
 *All or nothing.* The folder gets its name when everything in it is checked; every mistake is told at once.
 """
 
+import argparse
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Mapping
@@ -26,10 +28,28 @@ from pathlib import Path
 
 import release_files
 from delivery import contents, git, imports, manifest, secret_scan
-from delivery.console import Mistake, Progress, RefusedError, UnusableError
+from delivery.commands import Add
+from delivery.console import Mistake, Progress, RefusedError, UnusableError, tell
 from delivery.contents import Folder
 from delivery.git import Commit, Item
 from delivery.manifest import Build, Entry, Manifest, Part
+from delivery.verify import summary
+
+TEXT = """\
+Package a commit for release: a folder with the Pulumi program, the locked requirements, these commands, the notebooks
+and the release's tests, and manifest.json. It is read from git's objects: the same commit gives the same files, and
+with the same branch and build the same manifest.
+
+Refused are: uncommitted changes of what is packaged (unless --commit says which commit is meant), credentials,
+notebooks that Databricks would refuse, tests among what goes to production, imports of modules that aren't packaged,
+symbolic links, submodules, pointers of Git LFS, and names that not every file system can hold.
+"""
+CODES = """\
+exit codes:
+  0  packaged
+  1  refused: the commit can't be released; every reason is told
+  2  wrong usage, or something can't be read or written
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +66,45 @@ class Wanted:
     branch: str | None
     build: Build | None
     built_commit: str | None
+
+
+def add_parser(add: Add) -> None:
+    """The command line of `package`."""
+    made = add("package", _command, "a commit as an artifact, with a manifest", TEXT, CODES)
+    made.add_argument("--output", type=Path, required=True, help="the artifact's folder; made, or empty before")
+    made.add_argument("--project", type=Path, default=Path(), help="the folder with Pulumi.yaml (this one)")
+    made.add_argument("--commit", help="what to package (HEAD, if nothing is uncommitted)")
+    made.add_argument(
+        "--branch", default=os.environ.get("BUILD_SOURCEBRANCH"), help="the branch built ($BUILD_SOURCEBRANCH)"
+    )
+    made.add_argument("--build-id", default=os.environ.get("BUILD_BUILDID"), help="the run's id ($BUILD_BUILDID)")
+    made.add_argument(
+        "--build-number", default=os.environ.get("BUILD_BUILDNUMBER"), help="the run's number ($BUILD_BUILDNUMBER)"
+    )
+
+
+def _command(options: argparse.Namespace) -> int:
+    wanted = Wanted(
+        project=options.project,
+        output=options.output.absolute(),
+        commit=options.commit,
+        branch=options.branch or None,
+        build=_build(options),
+        built_commit=None if options.commit else os.environ.get("BUILD_SOURCEVERSION"),
+    )
+    whole = package(wanted, Progress())
+    lines = [f"version {whole.version}", f"content {whole.content}", f"digest  {whole.digest}"]
+    tell(lines, {"folder": str(wanted.output), **summary(whole)}, as_json=options.json)
+    return 0
+
+
+def _build(options: argparse.Namespace) -> Build | None:
+    if not options.build_id and not options.build_number:
+        return None
+    if not options.build_number or not str(options.build_id).isdecimal():
+        found = f"--build-id is {options.build_id!r}, --build-number {options.build_number!r}"
+        raise UnusableError("--build-id", found, "give both, the id as a number, or neither")
+    return Build(id=int(options.build_id), number=options.build_number)
 
 
 def package(wanted: Wanted, progress: Progress) -> Manifest:

@@ -5,6 +5,7 @@ And nothing is forgiven: a folder `.venv` or `__pycache__` that somebody has lef
 what is in it.
 """
 
+import argparse
 import hashlib
 import os
 import stat
@@ -14,8 +15,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 from delivery import manifest
-from delivery.console import Progress, UnusableError, shortened
+from delivery.commands import Add
+from delivery.console import Progress, UnusableError, shortened, tell
 from delivery.manifest import Entry, FormatError, Manifest, ManifestError
+
+TEXT = """\
+Compare an artifact with its manifest and with the digest it should have, and say what differs. It needs nothing but
+Python. Inside the artifact's folder run it with `python -B`, or with PYTHONDONTWRITEBYTECODE=1 in the environment:
+otherwise Python leaves a folder __pycache__ there, and that is a difference.
+"""
+CODES = """\
+exit codes:
+  0  equal
+  1  something differs: a file is missing, added, changed or of another mode; the manifest was altered, its digest
+     isn't the expected one, or its format is of another version
+  2  wrong usage, or something can't be read
+"""
 
 Kind = Literal["format", "manifest", "digest", "missing", "added", "changed", "mode"]
 """How an artifact differs:
@@ -67,6 +82,19 @@ class Verdict:
         remedy = "download it again; what runs in its folder has to write elsewhere (Python: -B, and .venv beside it)"
         number = len(self.differences)
         return [*shown, f"{number:,} difference{'s' if number > 1 else ''} from {told}", remedy]
+
+
+def add_parser(add: Add) -> None:
+    """The command line of `verify`."""
+    made = add("verify", _command, "an artifact against its manifest and digest", TEXT, CODES)
+    made.add_argument("folder", type=Path, help="the artifact")
+    made.add_argument("--digest", help="the digest that `package` has printed; else the manifest's own counts")
+
+
+def _command(options: argparse.Namespace) -> int:
+    verdict = verify(options.folder, options.digest, Progress())
+    tell(verdict.lines(), verdict.document(), as_json=options.json)
+    return 0 if verdict.equal else 1
 
 
 def summary(whole: Manifest) -> dict[str, Any]:
