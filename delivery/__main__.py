@@ -10,12 +10,14 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from delivery import python_version  # noqa: F401 - refuses an old Python, before anything else fails in it
 from delivery.commands import Add, Command
 from delivery.console import RefusedError, UnusableError, tell_mistakes
 from delivery.environment import cleaned
 
 # In the order in which a release meets them.
 MODULES = {
+    "venv": "delivery.venv",
     "package": "delivery.package",
     "verify": "delivery.verify",
 }
