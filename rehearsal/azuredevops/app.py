@@ -59,7 +59,7 @@ def create_app(state: Path, *, control_token: str, credentials: dict[str, str]) 
 
     def reset() -> None:
         service.store.clear()
-        for path in service.repositories.iterdir():
+        for path in [*service.repositories.iterdir(), *service.artifacts.iterdir()]:
             shutil.rmtree(path, ignore_errors=True)
         first_day()
 

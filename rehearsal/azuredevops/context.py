@@ -61,6 +61,8 @@ class Service:
         self.store = Store(state / "azuredevops.sqlite")
         self.repositories = state / "repositories"
         self.repositories.mkdir(parents=True, exist_ok=True)
+        self.artifacts = state / "artifacts"
+        self.artifacts.mkdir(exist_ok=True)
         self._credentials = credentials
 
     def sign_in(self, authorization: str | None) -> Document:
