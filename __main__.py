@@ -9,6 +9,7 @@ from components.folder_permissions import FolderPermissions, FolderPermissionsAr
 from components.jobs import Jobs, JobsArgs
 from components.notebooks import Notebooks, NotebooksArgs
 from components.passing_faults import repeat_after_passing_faults
+from components.pipeline_variables import PipelineVariables, PipelineVariablesArgs
 from components.providers import connect
 from components.release_commit import release_commit
 from components.workspace_folder import WorkspaceFolder, WorkspaceFolderArgs
@@ -30,12 +31,19 @@ gate_args = DeploymentGateArgs(
     protect=workspace.protect,
 )
 gate = DeploymentGate("gate", gate_args, options)
+variables_args = PipelineVariablesArgs(
+    project_id=control_plane.project_id,
+    purpose=config.environment,
+    pipelines={"release": control_plane.release_pipeline_id},
+    only_from=control_plane.default_branch,
+)
+variables = PipelineVariables("variables", variables_args, options)
 folder = WorkspaceFolder("folder", WorkspaceFolderArgs(folder=workspace.folder, protect=workspace.protect), options)
 files = NotebooksArgs(
     directory=folder.directory, folder=workspace.folder, notebooks=config.notebooks, tests=config.tests
 )
 notebooks = Notebooks("notebooks", files, options)
-everything = [*control_plane.owned, gate, notebooks]
+everything = [*control_plane.owned, gate, variables, notebooks]
 if config.jobs:
     jobs_args = JobsArgs(
         environment=config.environment,

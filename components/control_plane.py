@@ -11,6 +11,7 @@ import pulumi.runtime
 from components import naming
 from components.branch_policies import BranchPolicies, BranchPoliciesArgs
 from components.errors import words_of
+from components.pipeline_variables import PipelineVariables, PipelineVariablesArgs
 from components.pipelines import Pipelines, PipelinesArgs
 from components.settings_model import ControlPlane as ControlPlaneSettings
 from components.settings_model import Settings
@@ -64,6 +65,16 @@ def own_control_plane(settings: Settings, owned: ControlPlaneSettings, opts: pul
         ),
         opts,
     )
+    variables = PipelineVariables(
+        "preview-variables",
+        PipelineVariablesArgs(
+            project_id=source.project_id,
+            purpose=naming.PREVIEW,
+            pipelines={"build": pipelines.build_id, "drift": pipelines.drift_id},
+            only_from=None,
+        ),
+        opts,
+    )
     policies = BranchPolicies(
         "review",
         BranchPoliciesArgs(
@@ -90,8 +101,9 @@ def own_control_plane(settings: Settings, owned: ControlPlaneSettings, opts: pul
             "build_pipeline_url": _pipeline_url(url, source.project_id, pipelines.build_id),
             "release_pipeline_id": pipelines.release_id,
             "release_pipeline_url": _pipeline_url(url, source.project_id, pipelines.release_id),
+            "drift_pipeline_url": _pipeline_url(url, source.project_id, pipelines.drift_id),
         },
-        owned=(source, pipelines, policies),
+        owned=(source, pipelines, variables, policies),
     )
 
 

@@ -163,6 +163,23 @@ class _Named(Kind):
         return f"{self._noun} {inputs['name']!r} in that project"
 
 
+class _VariableGroup(Kind):
+    """Found in the project, removed in the organisation, since several projects may share one."""
+
+    unique = True
+    _path = "_apis/distributedtask/variablegroups"
+
+    def find(self, service: AzureDevOps, inputs: Inputs) -> set[str]:
+        there = _values(service.get(f"{inputs['projectId']}/{self._path}", groupName=inputs["name"]))
+        return {str(each["id"]) for each in there if _same(each["name"], inputs["name"])}
+
+    def remove(self, service: AzureDevOps, inputs: Inputs, found: str) -> None:
+        service.delete(f"{self._path}/{found}?projectIds={quote(inputs['projectId'])}")
+
+    def words(self, inputs: Inputs) -> str:
+        return f"a variable group {inputs['name']!r} in that project"
+
+
 class _Group(Kind):
     unique = True
 
@@ -271,6 +288,7 @@ KINDS: Mapping[str, Kind] = {
         "Git": _Repository(),
         "BuildDefinition": _Named("a pipeline", "build/definitions"),
         "Environment": _Named("an environment", "distributedtask/environments"),
+        "VariableGroup": _VariableGroup(),
         "Group": _Group(),
         "RepositoryPolicyReservedNames": _Policy("db2b9b4c-180d-4529-9701-01541d19f36b"),
         "RepositoryPolicyCaseEnforcement": _Policy("7ed39669-655c-494e-b4a0-a08b4da0fcce"),

@@ -11,11 +11,15 @@ DEFAULT_BRANCH = "main"
 # The release pipeline's YAML starts on the build pipeline *by this name*: a test holds the two together.
 BUILD_PIPELINE = "build"
 RELEASE_PIPELINE = "release"
+DRIFT_PIPELINE = "drift"
 BUILD_YAML = "pipelines/build.yml"
 RELEASE_YAML = "pipelines/release.yml"
+DRIFT_YAML = "pipelines/drift.yml"
 ARTIFACT = "release"
 
 TESTS = "tests"  # where in the workspace folder the tests are delivered
+RECORD = ".release"  # where in the workspace folder `delivery deploy` records what it has deployed
+PREVIEW = "preview"  # the purpose of the variables that a pull request's build may read
 
 LOGICAL_NAME_LENGTH = 60
 SHORT_DIGEST = 12  # characters of a digest that people are shown
@@ -28,6 +32,11 @@ MAX_FILE_MEBIBYTES = 10
 def environment(name: str) -> str:
     """The Azure DevOps environment of a stack's `environment`, as the release pipeline's YAML names it."""
     return name
+
+
+def variable_group(purpose: str) -> str:
+    """The variable group of the pipelines for an environment, or for previews, as their YAML names it."""
+    return f"databricks-cicd-{purpose}"
 
 
 def approvers_group(environment_name: str) -> str:

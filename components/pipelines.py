@@ -1,4 +1,4 @@
-"""The build and the release pipeline: YAML definitions in the repository, and what they may use."""
+"""The build, the release and the drift pipeline: YAML definitions in the repository, and what they may use."""
 
 from dataclasses import dataclass
 
@@ -29,20 +29,21 @@ class PipelinesArgs:
 
 
 class Pipelines(pulumi.ComponentResource):
-    """The two pipelines. Both read their triggers from their YAML; creating them starts no run.
+    """The three pipelines. They read their triggers from their YAML; creating them starts no run.
 
     The release pipeline is a second YAML pipeline, since the provider has no classic release definitions
     (https://github.com/microsoft/terraform-provider-azuredevops/issues/49). An agent pool of one's own is opened to
-    these two pipelines and to no other; Microsoft's hosted queue is open to every pipeline of a project already. The
+    these pipelines and to no other; Microsoft's hosted queue is open to every pipeline of a project already. The
     right to use an environment is given with the environment, by `DeploymentGate`.
 
-    Deliberately not managed: service connections and variable groups (they hold credentials), retention, folders.
+    Deliberately not managed: service connections (they hold credentials), retention, folders.
 
     Source: https://learn.microsoft.com/azure/devops/pipelines/security/resources
     """
 
     build_id: pulumi.Output[int]
     release_id: pulumi.Output[int]
+    drift_id: pulumi.Output[int]
 
     def __init__(self, name: str, args: PipelinesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("databricks-cicd:azuredevops:Pipelines", name, None, opts)
@@ -51,9 +52,12 @@ class Pipelines(pulumi.ComponentResource):
         release = self._pipeline(naming.RELEASE_PIPELINE, naming.RELEASE_YAML)
         self.build_id = build.id.apply(int)
         self.release_id = release.id.apply(int)
+        drift = self._pipeline(naming.DRIFT_PIPELINE, naming.DRIFT_YAML)
+        self.drift_id = drift.id.apply(int)
+        ids = {"build": self.build_id, "release": self.release_id, "drift": self.drift_id}
         if args.agents.pool:
-            self._open_queue(args.agents.pool, {"build": self.build_id, "release": self.release_id})
-        self.register_outputs({"build_id": self.build_id, "release_id": self.release_id})
+            self._open_queue(args.agents.pool, ids)
+        self.register_outputs({f"{pipeline}_id": id_ for pipeline, id_ in ids.items()})
 
     def _pipeline(self, pipeline: str, yaml: str) -> azuredevops.BuildDefinition:
         agents = self._args.agents

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components import naming
 from components.sdk import databricks
 
 
@@ -21,7 +22,9 @@ class WorkspaceFolderArgs:
 
 
 class WorkspaceFolder(pulumi.ComponentResource):
-    """The folder. What is in it comes with `Notebooks`, who may do what in it with `FolderPermissions`.
+    """The folder, and in it the one where `delivery deploy` records what it has deployed.
+
+    What else is in it comes with `Notebooks`, who may do what in it with `FolderPermissions`.
 
     Deliberately not managed: the folders above it, and what people put beside the deployed files.
 
@@ -37,6 +40,13 @@ class WorkspaceFolder(pulumi.ComponentResource):
         # A protected folder is not even emptied: whoever deletes it has looked at what is in it.
         self.directory = databricks.Directory(
             f"{name}-directory", path=args.folder, delete_recursive=not args.protect, opts=child
+        )
+        # Emptied with the stack, so that the record of a release doesn't keep its folder from being deleted.
+        databricks.Directory(
+            f"{name}-record",
+            path=self.directory.path.apply(lambda path: naming.workspace_path(path, naming.RECORD)),
+            delete_recursive=True,
+            opts=child,
         )
         self.path = self.directory.path
         self.register_outputs({"path": self.path})

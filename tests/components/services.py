@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # Resources whose ids are numbers in Azure DevOps; the program turns them into whole numbers.
-NUMBERED = ("BuildDefinition", "Environment")
+NUMBERED = ("BuildDefinition", "Environment", "VariableGroup")
 
 
 @dataclass(frozen=True, kw_only=True)

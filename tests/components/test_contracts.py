@@ -34,6 +34,7 @@ every_component = pytest.mark.parametrize("component", COMPONENTS, ids=lambda co
 TYPE_TOKENS = {
     "databricks-cicd:azuredevops:BranchPolicies",
     "databricks-cicd:azuredevops:DeploymentGate",
+    "databricks-cicd:azuredevops:PipelineVariables",
     "databricks-cicd:azuredevops:Pipelines",
     "databricks-cicd:azuredevops:SourceControl",
     "databricks-cicd:databricks:FolderPermissions",
@@ -45,6 +46,7 @@ TYPE_TOKENS = {
 ALLOWED_IMPORTS = {
     "control_plane": {
         *("SourceControl", "SourceControlArgs"),
+        *("PipelineVariables", "PipelineVariablesArgs"),
         *("Pipelines", "PipelinesArgs"),
         *("BranchPolicies", "BranchPoliciesArgs"),
     },
@@ -138,8 +140,9 @@ def test_the_declared_outputs_are_registered(component: type, everything: Record
         if kind is not databricks.Directory
     }
 
-    registered = everything.one(component.__name__)
-    assert set(everything.outputs[registered.urn]) == declared
+    assert everything.all(component.__name__)
+    for registered in everything.all(component.__name__):
+        assert set(everything.outputs[registered.urn]) == declared
 
 
 @every_component
@@ -152,10 +155,10 @@ def test_the_callers_options_go_to_the_component_alone(component: type) -> None:
 
 @every_component
 def test_every_child_has_the_component_as_its_parent(component: type, everything: Recording) -> None:
-    registered = everything.one(component.__name__)
-
-    assert registered.parent == everything.one("Stack").urn
-    assert [each for each in everything.resources if each.parent == registered.urn]
+    assert everything.all(component.__name__)
+    for registered in everything.all(component.__name__):
+        assert registered.parent == everything.one("Stack").urn
+        assert [each for each in everything.resources if each.parent == registered.urn]
 
 
 def test_every_resource_of_the_providers_belongs_to_a_component(everything: Recording) -> None:

@@ -53,7 +53,7 @@ def kind(name: str) -> Any:
 
 def test_every_kind_that_could_be_doubled_is_known() -> None:
     assert {token.rpartition(":")[2] for token in KINDS} == {
-        *("Project", "Git", "BuildDefinition", "Environment", "Group"),
+        *("Project", "Git", "BuildDefinition", "Environment", "VariableGroup", "Group"),
         *POLICY_TYPES,
         *CHECK_TYPES,
     }
@@ -74,6 +74,17 @@ def test_a_thing_of_a_project_is_found_by_its_whole_name(
     assert organization.requests == [("GET", path, {"name": "build"})]
     kind(name).remove(service, inputs, "1")
     assert organization.deleted() == [f"{path}/1"]
+
+
+def test_a_variable_group_is_removed_from_its_project(organization: Organization, service: AzureDevOps) -> None:
+    path = "_apis/distributedtask/variablegroups"
+    organization.lists[f"p/{path}"] = [{"id": 1, "name": "Group"}, {"id": 2, "name": "group-2"}]
+    inputs = {"projectId": "p", "name": "group"}
+
+    assert kind("VariableGroup").find(service, inputs) == {"1"}
+    assert organization.requests == [("GET", f"p/{path}", {"groupName": "group"})]
+    kind("VariableGroup").remove(service, inputs, "1")
+    assert organization.requests[-1] == ("DELETE", f"{path}/1", {"projectIds": "p"})
 
 
 @pytest.mark.parametrize("name", POLICY_TYPES)

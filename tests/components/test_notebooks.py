@@ -85,6 +85,7 @@ def test_another_file_is_a_workspace_file_of_the_same_name(recorded: Recording, 
 def test_every_folder_is_managed_once(recorded: Recording) -> None:
     assert sorted(each.inputs["path"] for each in recorded.all("Directory")) == [
         "/bikes",
+        "/bikes/.release",
         "/bikes/data",
         "/bikes/lib",
         "/bikes/reports",
@@ -95,7 +96,7 @@ def test_every_folder_is_managed_once(recorded: Recording) -> None:
 def test_each_thing_depends_on_the_folder_that_it_is_in(recorded: Recording) -> None:
     inside = [each for each in recorded.resources if each.inputs.get("path", "/bikes") != "/bikes"]
 
-    assert len(inside) == len(FILES) + 4
+    assert len(inside) == len(FILES) + 5
     for each in inside:
         assert at(recorded, each.inputs["path"].rpartition("/")[0]).urn in each.dependencies
 
@@ -123,7 +124,7 @@ def test_tests_are_delivered_beside_the_notebooks_and_change_neither_number_nor_
 def test_a_protected_folder_does_not_protect_the_notebooks(program: Program, tmp_path: Path) -> None:
     recorded = made(program, tmp_path / "notebooks", protect=True)
 
-    assert [each.name for each in recorded.resources if each.protect] == ["folder-directory"]
+    assert [each.name for each in recorded.resources if each.protect] == ["folder-directory", "folder-record"]
 
 
 def test_a_new_file_changes_the_logical_name_of_no_other(program: Program, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The component `Pipelines`: two YAML definitions and what they may use."""
+"""The component `Pipelines`: three YAML definitions and what they may use."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def made(program: Program, agents: Agents = HOSTED) -> Recording:
     def make(opts: pulumi.ResourceOptions) -> None:
         args = PipelinesArgs(project_id="p", repository_id="r", default_branch="main", agents=agents)
         pipelines = Pipelines("pipelines", args, opts)
-        pulumi.export("ids", [pipelines.build_id, pipelines.release_id])
+        pulumi.export("ids", [pipelines.build_id, pipelines.release_id, pipelines.drift_id])
 
     return program.part(make)
 
@@ -28,11 +28,12 @@ def variables(pipeline: Resource) -> dict[str, str]:
     return {each["name"]: each["value"] for each in pipeline.inputs["variables"]}
 
 
-def test_the_two_pipelines_read_their_yaml_from_the_default_branch(program: Program) -> None:
-    build, release = made(program).all("BuildDefinition")
+def test_the_pipelines_read_their_yaml_from_the_default_branch(program: Program) -> None:
+    pipelines = made(program).all("BuildDefinition")
 
-    assert (build.inputs["name"], release.inputs["name"]) == ("build", "release")
-    for pipeline, path in ((build, "pipelines/build.yml"), (release, "pipelines/release.yml")):
+    assert [pipeline.inputs["name"] for pipeline in pipelines] == ["build", "release", "drift"]
+    for pipeline in pipelines:
+        path = f"pipelines/{pipeline.inputs['name']}.yml"
         assert pipeline.inputs["projectId"] == "p"
         assert pipeline.inputs["repository"] == {
             "repoType": "TfsGit",
@@ -68,13 +69,13 @@ def test_nobody_sets_a_variable_at_queue_time(program: Program) -> None:
 def test_with_a_hosted_image_the_queue_is_not_touched(program: Program) -> None:
     recorded = made(program)
 
-    assert recorded.kinds() == ["BuildDefinition", "BuildDefinition"]
+    assert set(recorded.kinds()) == {"BuildDefinition"}
     for pipeline in recorded.all("BuildDefinition"):
         assert pipeline.inputs["agentPoolName"] == "Azure Pipelines"
         assert variables(pipeline) == {"agentPool": "Azure Pipelines", "agentImage": "ubuntu-latest"}
 
 
-def test_an_own_pool_is_opened_to_exactly_the_two_pipelines(program: Program) -> None:
+def test_an_own_pool_is_opened_to_exactly_these_pipelines(program: Program) -> None:
     recorded = made(program, OWN)
 
     assert [each.inputs for each in recorded.all("PipelineAuthorization")] == [

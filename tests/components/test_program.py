@@ -50,7 +50,7 @@ def test_the_test_stack_owns_the_control_plane_and_the_prod_stack_does_not(
     def shared(recorded: Recording) -> list[str]:
         return [kind for kind in recorded.kinds() if kind.startswith(SHARED)]
 
-    assert len(shared(of_test)) == 13
+    assert len(shared(of_test)) == 14
     assert shared(of_prod) == []
 
 
@@ -74,7 +74,19 @@ def test_the_gate_of_production_stands_in_the_project_and_for_the_pipeline_of_th
     release = next(each for each in of_test.all("BuildDefinition") if each.inputs["name"] == "release")
 
     assert of_prod.one("Environment").inputs["projectId"] == "id of source-project"
-    assert of_prod.one("PipelineAuthorization").inputs["pipelineId"] == int(release.id)
+    assert {each.inputs["pipelineId"] for each in of_prod.all("PipelineAuthorization")} == {int(release.id)}
+
+
+def test_the_credentials_of_production_are_read_by_releases_of_main_alone(
+    of_test: Recording, of_prod: Recording
+) -> None:
+    release = next(each for each in of_test.all("BuildDefinition") if each.inputs["name"] == "release")
+
+    group = of_prod.one("VariableGroup")
+    readers = [each.inputs for each in of_prod.all("PipelineAuthorization") if each.inputs["type"] == "variablegroup"]
+    assert group.inputs["name"] == "databricks-cicd-production"
+    assert [(each["resourceId"], each["pipelineId"]) for each in readers] == [(group.id, int(release.id))]
+    assert group.id in [each.inputs["targetResourceId"] for each in of_prod.all("CheckBranchControl")]
 
 
 def test_production_protects_its_folder_its_permissions_and_its_environment_alone(
@@ -82,7 +94,7 @@ def test_production_protects_its_folder_its_permissions_and_its_environment_alon
 ) -> None:
     protected = {each.name for each in of_prod.resources if each.protect}
 
-    assert protected == {"gate-environment", "folder-directory", "permissions-access"}
+    assert protected == {"gate-environment", "folder-directory", "folder-record", "permissions-access"}
     assert not any(each.protect for each in of_test.resources)
 
 
@@ -94,6 +106,7 @@ def test_the_stacks_export_ids_addresses_and_the_release(of_test: Recording, of_
         "build_pipeline_id",
         "build_pipeline_url",
         "default_branch",
+        "drift_pipeline_url",
         "project_id",
         "project_url",
         "release_pipeline_id",
