@@ -1,0 +1,241 @@
+"""The tasks that this agent can run, with their inputs as Microsoft declares them.
+
+https://learn.microsoft.com/azure/devops/pipelines/tasks/reference; names, aliases and defaults are those of `task.json`
+of each task in https://github.com/microsoft/azure-pipelines-tasks/tree/master/Tasks. A pipeline that uses any other
+task is refused before its run starts; nothing is skipped silently.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rehearsal.agent.language.errors import PipelineError
+from rehearsal.agent.language.plan import Job, Pipeline, ScriptStep, TaskStep, job_steps
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input. `aliases` are other names of it in YAML; `options` the only values, in any case; () means any."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    default: str = ""
+    required: bool = False
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task in one major version. `unsupported`: inputs with a meaning that this agent can't give them.
+
+    `instance_name` is what a step is called that has no display name; `{input}` in it stands for that input's value.
+    """
+
+    name: str
+    version: int
+    title: str
+    description: str
+    instance_name: str
+    inputs: tuple[Input, ...]
+    unsupported: tuple[str, ...] = ()
+
+    def input(self, name: str) -> Input | None:
+        """The input of this name or alias, whatever its case."""
+        wanted = name.lower()
+        return next((each for each in self.inputs if wanted in {known.lower() for known in _names(each)}), None)
+
+    def names(self) -> list[str]:
+        """All names and aliases of the inputs."""
+        return [name for each in self.inputs for name in _names(each)]
+
+
+def _names(declared: Input) -> tuple[str, ...]:
+    return (declared.name, *declared.aliases)
+
+
+_BASH = Task(
+    "Bash",
+    3,
+    "Bash",
+    "Run a Bash script on macOS, Linux, or Windows",
+    "Bash Script",
+    (
+        Input("targetType", default="filePath", options=("filePath", "inline")),
+        Input("filePath"),
+        Input("arguments"),
+        Input("script"),
+        Input("workingDirectory", ("cwd",)),
+        Input("failOnStderr", default="false"),
+        Input("bashEnvValue"),
+    ),
+)
+_COMMAND_LINE = Task(
+    "CmdLine",
+    2,
+    "Command line",
+    "Run a command line script using Bash on Linux and macOS and cmd.exe on Windows",
+    "Command Line Script",
+    (
+        Input("script", required=True),
+        Input("workingDirectory", ("cwd",)),
+        Input("failOnStderr", default="false"),
+    ),
+)
+_USE_PYTHON = Task(
+    "UsePythonVersion",
+    0,
+    "Use Python version",
+    "Use the specified version of Python from the tool cache, optionally adding it to the PATH",
+    "Use Python {versionSpec}",
+    (
+        Input("versionSpec", default="3.x", required=True),
+        Input("disableDownloadFromRegistry", default="false"),
+        Input("allowUnstable", default="false"),
+        Input("githubToken"),
+        Input("addToPath", default="true"),
+        Input("architecture", default="x64", options=("x86", "x64")),
+    ),
+)
+_PUBLISH_TESTS = Task(
+    "PublishTestResults",
+    2,
+    "Publish Test Results",
+    "Publish test results to Azure Pipelines",
+    "Publish Test Results {testResultsFiles}",
+    (
+        Input("testRunner", ("testResultsFormat",), "JUnit", True, ("JUnit", "NUnit", "VSTest", "XUnit", "CTest")),
+        Input("testResultsFiles", default="**/TEST-*.xml", required=True),
+        Input("searchFolder", default="$(System.DefaultWorkingDirectory)"),
+        Input("mergeTestResults", default="false"),
+        Input("failTaskOnFailedTests", default="false"),
+        Input("failTaskOnFailureToPublishResults", default="false"),
+        Input("failTaskOnMissingResultsFile", default="false"),
+        Input("testRunTitle"),
+        Input("platform", ("buildPlatform",)),
+        Input("configuration", ("buildConfiguration",)),
+        Input("publishRunAttachments", default="true"),
+    ),
+)
+_PUBLISH_COVERAGE = Task(
+    "PublishCodeCoverageResults",
+    2,
+    "Publish code coverage results v2",
+    "Publish any of the code coverage results from a build",
+    "Publish code coverage results",
+    (
+        Input("summaryFileLocation", required=True),
+        Input("pathToSources"),
+        Input("failIfCoverageEmpty", default="false"),
+    ),
+)
+_PUBLISH_ARTIFACT = Task(
+    "PublishPipelineArtifact",
+    1,
+    "Publish Pipeline Artifacts",
+    "Publish (upload) a file or directory as a named artifact for the current run",
+    "Publish Pipeline Artifact",
+    (
+        Input("path", ("targetPath",), "$(Pipeline.Workspace)", True),
+        Input("artifactName", ("artifact",)),
+        Input("artifactType", ("publishLocation",), "pipeline", True, ("pipeline", "filepath")),
+        Input("fileSharePath"),
+        Input("parallel", default="false"),
+        Input("parallelCount", default="8"),
+        Input("properties"),
+    ),
+    unsupported=("fileSharePath", "properties"),
+)
+_DOWNLOAD_ARTIFACT = Task(
+    "DownloadPipelineArtifact",
+    2,
+    "Download Pipeline Artifacts",
+    "Download build and pipeline artifacts",
+    "Download Pipeline Artifact",
+    (
+        Input("source", ("buildType",), "current", True, ("current", "specific")),
+        Input("project"),
+        Input("pipeline", ("definition",)),
+        Input("preferTriggeringPipeline", ("specificBuildWithTriggering",), "false"),
+        Input("runVersion", ("buildVersionToDownload",), "latest", options=("latest", "latestFromBranch", "specific")),
+        Input("runBranch", ("branchName",), "refs/heads/main"),
+        Input("runId", ("pipelineId", "buildId")),
+        Input("tags"),
+        Input("allowPartiallySucceededBuilds", default="false"),
+        Input("allowFailedBuilds", default="false"),
+        Input("artifact", ("artifactName",)),
+        Input("patterns", ("itemPattern",), "**"),
+        Input("path", ("targetPath", "downloadPath"), "$(Pipeline.Workspace)", True),
+    ),
+)
+_CACHE = Task(
+    "Cache",
+    2,
+    "Cache",
+    "Cache files between runs",
+    "Cache",
+    (
+        Input("key", required=True),
+        Input("path", required=True),
+        Input("cacheHitVar"),
+        Input("restoreKeys"),
+    ),
+)
+
+KNOWN: Mapping[str, Task] = {
+    f"{task.name}@{task.version}": task
+    for task in (
+        _BASH,
+        _COMMAND_LINE,
+        _USE_PYTHON,
+        _PUBLISH_TESTS,
+        _PUBLISH_COVERAGE,
+        _PUBLISH_ARTIFACT,
+        _DOWNLOAD_ARTIFACT,
+        _CACHE,
+    )
+}
+"""`Name@Version` of every task that can be run."""
+
+CHECKOUT = Task("Checkout", 1, "Get sources", "Get sources from a repository", "Checkout", ())
+"""What `checkout` is carried out by; nobody can name it."""
+
+_SHORT_FORMS = {"script": "CmdLine", "bash": "Bash"}
+
+
+def find(step: TaskStep) -> Task | None:
+    """The task of a step. Its name counts whatever the case; of its version the first number."""
+    wanted = f"{step.task}@{step.version.partition('.')[0]}".lower()
+    return next((task for name, task in KNOWN.items() if name.lower() == wanted), None)
+
+
+def check(pipeline: Pipeline) -> None:
+    """Refuses a pipeline that an agent couldn't carry out.
+
+    Raises:
+        PipelineError: a step whose task isn't there, or with an input that can't be honoured. With its place.
+    """
+    for stage in pipeline.stages:
+        for job in stage.jobs:
+            for step in job_steps(job):
+                if isinstance(step, TaskStep):
+                    _check_task(step, job)
+                elif isinstance(step, ScriptStep) and step.shell not in _SHORT_FORMS:
+                    message = f"'{step.shell}' steps are not supported in the rehearsal: there is no PowerShell"
+                    raise PipelineError(message, step.position)
+
+
+def _check_task(step: TaskStep, job: Job) -> None:
+    task = find(step)
+    if task is None:
+        # The service's own words; what it says after them is where to get the task.
+        message = (
+            f"A task is missing. The pipeline references a task called '{step.task}'. This usually indicates the task "
+            "isn't installed, and you may be able to install it from the Marketplace: "
+            f"https://marketplace.visualstudio.com. (Task version {step.version}, job '{job.name}', "
+            f"step '{step.name or ''}'.) The rehearsal has: {', '.join(KNOWN)}."
+        )
+        raise PipelineError(message, step.position)
+    for name in step.inputs:
+        found = task.input(name)
+        if found is not None and found.name in task.unsupported:
+            message = f"Input '{name}' of {task.name}@{task.version} is not supported in the rehearsal"
+            raise PipelineError(message, step.position)
