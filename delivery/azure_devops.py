@@ -32,6 +32,8 @@ CHUNK_BYTES = 1 << 20
 # Answers of the front end that pass by themselves. After 429 and 503 nothing was done, so any request is repeated.
 NOTHING_WAS_DONE = (429, 503)
 PASSING = (*NOTHING_WAS_DONE, 500, 502, 504)
+# Instead of 401 the service can show a token that it doesn't know the page for signing in, or send it there.
+SIGN_IN_PAGES = (203, 302)
 # Where the service keeps artifacts, and its other parts; nowhere else does the token go.
 SERVICE_HOSTS = (".visualstudio.com", ".dev.azure.com")
 
@@ -226,7 +228,7 @@ class AzureDevOps:
                     allow_redirects=stream,
                     stream=stream,
                 )
-                if answer.status_code < 300 and answer.status_code != requests.codes.non_authoritative:
+                if answer.status_code < 300 and answer.status_code not in SIGN_IN_PAGES:
                     if keep:
                         keep(answer)
                     return answer
@@ -286,8 +288,7 @@ def _document(what: str, answer: requests.Response) -> Any:
 
 def _refused(what: str, answer: requests.Response) -> AzureDevOpsError:
     status = answer.status_code
-    if status in (requests.codes.non_authoritative, requests.codes.found):
-        # The page for signing in, instead of 401: what the service shows to a token that it doesn't know.
+    if status in SIGN_IN_PAGES:
         return AzureDevOpsError(what, "the page for signing in", status=401)
     try:
         document = answer.json()
