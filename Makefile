@@ -17,8 +17,11 @@ UV_VERSION := 0.13.9
 # More options for uv, for example LOCK=--upgrade for the newest versions.
 LOCK ?=
 
+# Where `make unit` writes its results, in the formats that pipelines publish.
+RESULTS ?= build/results
+
 .PHONY: help venv toolchain doctor rehearsal rehearsal-env rehearsal-down rehearsal-clean rehearsal-reset \
-	check format test test-fresh faults bench lock
+	check format unit test test-fresh faults bench lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,12 +62,18 @@ check: venv ## style, types and the schemas of YAML files
 	@echo 'mypy' && $(VENV)/bin/mypy
 	@echo 'databricks-labs-pylint' && $(VENV)/bin/pylint notebooks tests/release/{arrivals,functional,integration,performance}.py
 	@echo 'yamllint' && $(VENV)/bin/yamllint --strict .
-	@shopt -s nullglob; files=(pipelines/*.yml); echo "check-jsonschema: $${#files[@]} pipelines"; \
+	@shopt -s nullglob; files=(pipelines/*.yml pipelines/templates/*.yml); echo "check-jsonschema: $${#files[@]} pipelines"; \
 	[ $${#files[@]} -eq 0 ] || $(VENV)/bin/check-jsonschema --builtin-schema vendor.azure-pipelines \
 		--data-transform azure-pipelines --regex-variant nonunicode "$${files[@]}"
 
 format: venv ## write the code in the style that `check` wants
 	@$(VENV)/bin/ruff check --fix . && $(VENV)/bin/ruff format .
+
+unit: venv ## the tests of the program, of the commands and of the notebooks: what the build pipeline runs
+	@mkdir -p "$(RESULTS)"
+	@$(PY) -m pytest -m 'not slow' -n 2 --dist loadfile tests/components $(wildcard tests/test_*.py) --junitxml="$(RESULTS)/unit-program.xml"
+	@$(PY) -m pytest -m 'not slow' tests/notebooks --junitxml="$(RESULTS)/unit-notebooks.xml" \
+		--cov --cov-fail-under=95 --cov-report=xml:"$(RESULTS)/coverage.xml"
 
 test: check toolchain ## check, then all tests but the slow ones, and the coverage of the notebooks' package
 	@$(PY) -m pytest -m 'not slow' $(PYTEST)
