@@ -1,0 +1,250 @@
+"""Pulumi's command line for the commands: a preview as a `Plan`, an update with progress, outputs and settings.
+
+The engine tells what it does in a log of events, as it does for Pulumi's Automation API
+(https://www.pulumi.com/docs/iac/automation-api/). The API itself isn't used: it takes the environment of its own
+process on, and starts `pulumi` several times where once is enough.
+"""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from delivery.console import Mistake, Progress, RefusedError, UnusableError
+from delivery.plan import Plan, Step, errors_of, is_real, plan_of
+
+# Of the environment, what no log and no comment may show.
+_SECRET_NAMES = re.compile(
+    r"TOKEN|SECRET|PASSPHRASE|PASSWORD|PERSONAL_ACCESS|_PAT$|ACCESS_KEY|ACCOUNT_KEY|CONNECTION_STRING|SAS_", re.I
+)
+# What only has such a word in its name, or is too short to be found in a text without hitting others.
+_NO_SECRETS = re.compile(r"_(URL|URI|PATH|FILE|ID)$", re.I)
+LEAST_SECRET_LETTERS = 6
+SECONDS_BETWEEN_LOOKS = 0.1
+DONE = {"create": "created", "update": "updated", "delete": "deleted", "replace": "replaced", "import": "imported"}
+
+
+class PulumiError(RefusedError):
+    """The engine has begun and failed. `plan` is what it had told until then, `reasons` are its words."""
+
+    def __init__(self, what: str, reasons: list[str], plan: Plan) -> None:
+        self.plan = plan
+        self.reasons = tuple(reasons)
+        remedy = "correct what is named, and repeat"
+        super().__init__([Mistake(key=what, found=reason, remedy=remedy) for reason in reasons])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What an update has done: `plan` has the steps that were made."""
+
+    plan: Plan
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Pulumi:
+    """A stack of a project.
+
+    Args:
+        project: the folder with Pulumi.yaml. Pulumi writes into its stack files, so an artifact needs a copy.
+        stack: the stack's name.
+        environment: all variables of the process; by default this process's.
+    """
+
+    def __init__(self, project: Path, stack: str, environment: Mapping[str, str] | None = None) -> None:
+        self.project = project
+        self.stack = stack
+        self._environment = {
+            **(os.environ if environment is None else environment),
+            "PULUMI_DEBUG_COMMANDS": "true",  # without it there is no --event-log
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def preview(self, *, refresh: bool = False, progress: Progress | None = None) -> Plan:
+        """What `up` would do. Changes nothing.
+
+        Args:
+            refresh: ask the services first what is there, rather than believe the state.
+            progress: hears how far it is.
+
+        Raises:
+            PulumiError: the engine fails, or refuses: for example to delete what is protected.
+            UnusableError: it doesn't even begin: no `pulumi`, no such stack, the backend can't be reached.
+        """
+        return self._watched(["preview", *(["--refresh"] if refresh else [])], _looked_at(progress))
+
+    def refresh_preview(self, progress: Progress | None = None) -> Plan:
+        """How the services differ from the state: what `refresh` would take over. Changes nothing; raises likewise."""
+        return self._watched(["refresh", "--preview-only"], _looked_at(progress))
+
+    def up(self, progress: Progress | None = None) -> Result:
+        """Brings the stack to what the program says, without another preview.
+
+        Args:
+            progress: hears of each resource that was changed.
+
+        Raises:
+            PulumiError: it has failed on the way; what was done is in its `plan`, and in the stack's state.
+            UnusableError: as in `preview`.
+        """
+        plan = self._watched(["up", "--yes", "--skip-preview"], _done(progress))
+        return Result(plan=plan, outputs=self.outputs())
+
+    def outputs(self) -> dict[str, Any]:
+        """What the stack exports; secrets are not shown.
+
+        Raises:
+            UnusableError: as in `preview`.
+        """
+        return dict(json.loads(self._answer("stack", "output", "--json")))
+
+    def config(self, key: str) -> Any:
+        """The value of a setting, with the defaults of Pulumi.yaml; None where there is none. Secrets are not shown.
+
+        Args:
+            key: with the namespace, `databricks-cicd:workspace`.
+
+        Raises:
+            UnusableError: as in `preview`.
+        """
+        told = json.loads(self._answer("config", "--json")).get(key)
+        if not told:
+            return None
+        return told["objectValue"] if "objectValue" in told else told.get("value")
+
+    def masked(self, text: str) -> str:
+        """The text without the secrets of the environment."""
+        return masked(text, self._environment)
+
+    def _answer(self, *arguments: str) -> str:
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+            process = self._start([*arguments], stdout=subprocess.PIPE, stderr=said)
+            answer, _ = process.communicate()
+            if process.returncode:
+                said.seek(0)
+                raise self._unusable(" ".join(arguments), said.read())
+        return answer
+
+    def _watched(self, arguments: list[str], hear: Callable[[Mapping[str, Any]], None]) -> Plan:
+        """Runs the engine, and hears each event as it comes."""
+        with tempfile.TemporaryDirectory() as scratch:
+            log, said = Path(scratch, "events"), Path(scratch, "said")
+            with said.open("wb") as sink:
+                command = [*arguments, "--event-log", str(log), "--suppress-progress"]
+                process = self._start(command, stdout=sink, stderr=subprocess.STDOUT)
+                events = []
+                with _passed_on(process):
+                    for event in _followed(log, process):
+                        events.append(event)
+                        hear(event)
+            words = said.read_text(encoding="utf-8", errors="replace")
+        events = json.loads(self.masked(json.dumps(events, ensure_ascii=False)))
+        what = f"pulumi {arguments[0]} --stack {self.stack}"
+        if not any("resourcePreEvent" in event for event in events) and process.returncode:
+            raise self._unusable(arguments[0], "\n".join(errors_of(events)) or words)
+        if process.returncode:
+            raise PulumiError(what, errors_of(events) or [self.masked(words).strip()], plan_of(events))
+        return plan_of(events)
+
+    def _start(self, arguments: list[str], **streams: Any) -> subprocess.Popen[str]:
+        command = ["pulumi", *arguments, "--stack", self.stack, "--non-interactive", "--color", "never"]
+        try:
+            return subprocess.Popen(  # noqa: S603 - pulumi, with our own arguments and a stack's name
+                command, cwd=self.project, env=self._environment, stdin=subprocess.DEVNULL, text=True, **streams
+            )
+        except FileNotFoundError:
+            remedy = "install it (https://www.pulumi.com/docs/iac/download-install/) and put it on the PATH"
+            raise UnusableError("pulumi", "it isn't there", remedy) from None
+
+    def _unusable(self, what: str, words: str) -> UnusableError:
+        said = self.masked(words).strip().removeprefix("error: ") or "it says nothing"
+        remedy = "see whether you are signed in (pulumi whoami) and whether the stack is there (pulumi stack ls)"
+        return UnusableError(f"pulumi {what} --stack {self.stack}", said, remedy)
+
+
+def masked(text: str, environment: Mapping[str, str]) -> str:
+    """The text with *** in the place of each value of a variable that by its name holds a credential."""
+    secrets = {
+        value
+        for name, value in environment.items()
+        if _SECRET_NAMES.search(name) and not _NO_SECRETS.search(name) and len(value) >= LEAST_SECRET_LETTERS
+    }
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***").replace(json.dumps(secret, ensure_ascii=False)[1:-1], "***")
+    return text
+
+
+def _followed(log: Path, process: subprocess.Popen[str]) -> Iterator[Mapping[str, Any]]:
+    """The events of a log that is still being written, until the process has ended."""
+    rest, at = b"", 0
+    while True:
+        ended = process.poll() is not None
+        if log.exists():
+            with log.open("rb") as file:
+                file.seek(at)
+                fresh = file.read()
+            at += len(fresh)
+            *lines, rest = (rest + fresh).split(b"\n")
+            yield from (json.loads(line) for line in lines if line.strip())
+        if ended:
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(SECONDS_BETWEEN_LOOKS)
+
+
+@contextlib.contextmanager
+def _passed_on(process: subprocess.Popen[str]) -> Iterator[None]:
+    """A request to end goes to the engine, which finishes the steps that it has begun, and keeps its state.
+
+    Ctrl-C in a terminal reaches the engine by itself, and a second one would end it at once.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        process.send_signal(signal.SIGINT)
+
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, end),
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _looked_at(progress: Progress | None) -> Callable[[Mapping[str, Any]], None]:
+    seen: list[str] = []
+
+    def hear(event: Mapping[str, Any]) -> None:
+        if progress and "resourcePreEvent" in event:
+            seen.append(event["resourcePreEvent"]["metadata"]["urn"])
+            progress.count("resources looked at", len(seen), len(seen))
+
+    return hear
+
+
+def _done(progress: Progress | None) -> Callable[[Mapping[str, Any]], None]:
+    def hear(event: Mapping[str, Any]) -> None:
+        told = event.get("resOutputsEvent") or event.get("resOpFailedEvent")
+        if not progress or not told:
+            return
+        metadata = told["metadata"]
+        step = Step(operation="same", urn=metadata["urn"], type=metadata["type"], name=metadata["urn"].split("::")[-1])
+        if is_real(step) and (done := "failed" if "resOpFailedEvent" in event else DONE.get(metadata["op"])):
+            progress.step(f"  {done} {step.kind} {step.name}")
+
+    return hear
