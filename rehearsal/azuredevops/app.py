@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 # Each of these modules publishes its locations when it is imported.
 from rehearsal.azuredevops import (
     agents,
+    artifacts,  # noqa: F401 - publishes its locations
     build,  # noqa: F401 - publishes its locations
     checks,  # noqa: F401 - publishes its locations
     core,  # noqa: F401 - publishes its locations
@@ -28,11 +29,13 @@ from rehearsal.azuredevops import (
     runs,  # noqa: F401 - publishes its locations
     security,  # noqa: F401 - publishes its locations
     service_endpoints,  # noqa: F401 - publishes its locations
+    variable_groups,  # noqa: F401 - publishes its locations
 )
 from rehearsal.azuredevops.context import ORGANIZATION, Service
 from rehearsal.azuredevops.errors import ServiceError, error_page
 from rehearsal.azuredevops.git_http import GitRoute
 from rehearsal.azuredevops.routing import LOCATIONS, LocationRoute
+from rehearsal.pages import Lazy
 from rehearsal.service import Controlled
 
 
@@ -68,7 +71,14 @@ def create_app(state: Path, *, control_token: str, credentials: dict[str, str]) 
     # The longer template first: `{*x}` at the end of a shorter one would take what is meant for it.
     ordered = sorted(LOCATIONS, key=lambda each: (each.template.count("/"), "{*" not in each.template), reverse=True)
     routes += [LocationRoute(each, service) for each in ordered]
-    router = Router(routes, default=_not_found, redirect_slashes=False)
+    api = Router(routes, default=_not_found, redirect_slashes=False)
+
+    def pages() -> ASGIApp:
+        from rehearsal.pages.azuredevops import site  # noqa: PLC0415 - what it imports isn't needed before
+
+        return site(api, credentials, control_token, service.repositories)
+
+    router = Router(routes, default=Lazy(pages), redirect_slashes=False)
     return Controlled(router, control_token=control_token, reset=reset, error_page=error_page)
 
 

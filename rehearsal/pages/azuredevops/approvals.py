@@ -1,0 +1,169 @@
+"""The approval that a stage waits for: who may give it, on what, and what the stage would change."""
+
+from pathlib import Path
+from typing import Any
+
+from rehearsal.pages import diffs
+from rehearsal.pages.api import Refused
+from rehearsal.pages.azuredevops.addresses import Document, api, page
+from rehearsal.pages.azuredevops.code import git_of
+from rehearsal.pages.site import Done, Page, Visit
+
+_SHOWN = 100  # commits
+_PENDING = ("pending", "uninitiated", "deferred")
+
+
+async def approvals_of(visit: Visit, project: str, run: Document, records: list[Document]) -> list[Document]:
+    """The approvals of a run, each with its stage. A record of the timeline has the approval's own id."""
+    by_id = {each["id"]: each for each in records}
+    found = []
+    for record in records:
+        if record["type"] != "Checkpoint.Approval":
+            continue
+        approval = await visit.api.either(
+            api(project, "pipelines", "approvals", record["id"]), None, **{"$expand": "steps,permissions"}
+        )
+        if approval is None:
+            continue
+        checkpoint = by_id.get(record.get("parentId") or "")
+        stage = by_id.get((checkpoint or {}).get("parentId") or "")
+        name = (stage.get("identifier") or stage["name"]) if stage else None
+        address = page(project, "_build", "results", buildId=run["id"], view="approval", approvalId=approval["id"])
+        found.append(approval | {"stage": name, "page": address, "is_pending": approval["status"] in _PENDING})
+    return found
+
+
+async def shown(visit: Visit, content: Document, repositories: Path) -> Page:
+    """The page of one approval."""
+    wanted = visit.query.get("approvalId")
+    approval = next((each for each in content["waiting"] if each["id"] == wanted), None)
+    if approval is None:
+        raise Refused(404, "There is no such approval of this run.")
+    project, run = content["project"], content["run"]
+    environment = await _environment(visit, project, approval)
+    checks: list[Document] = []
+    if environment:
+        query = {"resourceType": "environment", "resourceId": environment["id"], "$expand": "settings"}
+        checks = await visit.api.either(api(project, "pipelines", "checks", "configurations"), [], **query)
+    content |= {
+        "approval": approval,
+        "environment": environment,
+        "checks": [check_shown(each) for each in checks],
+        "stage": next((each for each in content["stages"] if each["identifier"] == approval["stage"]), None),
+        "change": await _change(visit, project, run, environment, repositories),
+        "history": _steps(approval),
+    }
+    return Page("azuredevops/approval.html.j2", content)
+
+
+def _steps(approval: Document) -> list[Document]:
+    """Who may approve, and who has said what."""
+    return [
+        {
+            "who": (each.get("assignedApprover") or {}).get("displayName", ""),
+            "by": (each.get("actualApprover") or {}).get("displayName", ""),
+            "status": each.get("status", "pending"),
+            "comment": each.get("comment") or "",
+            "at": each.get("lastModifiedOn") if each.get("actualApprover") else None,
+        }
+        for each in approval.get("steps") or []
+    ]
+
+
+async def _environment(visit: Visit, project: str, approval: Document) -> Document | None:
+    """The environment whose check the approval is."""
+    resource: Any = approval.get("resource") or {}
+    listed = await visit.api.either(api(project, "distributedtask", "environments"), [])
+    stage = str(approval["stage"] or "")
+    id_ = str(resource.get("id", ""))
+    by_id = [each for each in listed if str(each["id"]) == id_ and resource.get("type", "environment") == "environment"]
+    by_name = [each for each in listed if each["name"].casefold() == stage.casefold()]
+    return next(iter([*by_id, *by_name]), None)
+
+
+async def _change(
+    visit: Visit, project: str, run: Document, environment: Document | None, repositories: Path
+) -> Document | None:
+    """What was committed between the release that the environment has and this one."""
+    repository = run.get("repository") or {}
+    found = await visit.api.either(api(project, "git", "repositories", repository.get("id", "")), None)
+    if found is None:
+        return None
+    here = git_of(repositories, found)
+    new = await _commit_of(visit, project, run["definition"]["id"], run["id"], run.get("sourceVersion"))
+    last = await _last_deployment(visit, project, environment, run) if environment else None
+    old = None
+    if last:
+        old = await _commit_of(visit, project, last["definition"]["id"], last["owner"]["id"], None)
+    if not new or here.resolve(new) is None:
+        return None
+    if not old or here.resolve(old) is None:
+        return {"new": new, "old": None, "last": last, "commits": [], "files": [], "back": False, "name": found["name"]}
+    # A rollback goes the other way: the commits that production loses are told, too.
+    back = here.is_ancestor(new, old) and new != old
+    span = f"{new}..{old}" if back else f"{old}..{new}"
+    log = here.text("log", f"--max-count={_SHOWN}", "--format=%H%x09%an%x09%s", span).splitlines()
+    return {
+        "new": new,
+        "old": old,
+        "last": last,
+        "commits": [dict(zip(("id", "author", "title"), line.split("\t", 2), strict=True)) for line in log],
+        "files": diffs.between(here, old, new),
+        "back": back,
+        "name": found["name"],
+    }
+
+
+async def _commit_of(visit: Visit, project: str, definition: object, run: object, otherwise: str | None) -> str | None:
+    """The commit whose artifact a run deploys: that of the pipeline it takes it from, else its own."""
+    found = await visit.api.either(api(project, "pipelines", definition, "runs", run), {})
+    for each in ((found.get("resources") or {}).get("pipelines") or {}).values():
+        pipeline = each.get("pipeline") or {}
+        # The version of a pipeline is its run's number; the run itself knows the commit.
+        listed = await visit.api.either(
+            api(project, "build", "builds"), [], definitions=pipeline.get("id"), buildNumber=each.get("version")
+        )
+        source = next((build for build in listed if build["buildNumber"] == each.get("version")), None)
+        if source:
+            return str(source["sourceVersion"])
+    return otherwise
+
+
+async def _last_deployment(visit: Visit, project: str, environment: Document, run: Document) -> Document | None:
+    where = api(project, "distributedtask", "environments", environment["id"], "environmentdeploymentrecords")
+    records = await visit.api.either(where, [])
+    done = [each for each in records if each.get("result") == "succeeded" and each["owner"]["id"] != run["id"]]
+    return max(done, key=lambda each: each["id"], default=None)
+
+
+def check_shown(check: Document) -> Document:
+    """A check in words."""
+    settings, kind = check.get("settings") or {}, check["type"]["name"]
+    inputs = settings.get("inputs") or {}
+    name, about = kind, ""
+    if kind == "Approval":
+        people = ", ".join(each.get("displayName", each["id"]) for each in settings.get("approvers") or [])
+        count = settings.get("minRequiredApprovers") or 0
+        about = f"by {people}" + (f", at least {count} of them" if count else ", all of them")
+        # The service keeps who may not: the requester.
+        if settings.get("requesterCannotBeApprover"):
+            about += "; not by who asked for the run"
+    elif kind == "ExclusiveLock":
+        name, about = "Exclusive lock", "one run at a time"
+    elif "allowedBranches" in inputs:
+        name, about = "Branch control", f"only from {inputs['allowedBranches']}"
+        if str(inputs.get("ensureProtectionOfBranch", "")).lower() == "true":
+            about += ", which must be protected"
+    elif "businessDays" in inputs:
+        name = "Business hours"
+        about = f"{inputs['businessDays']}, {inputs['startTime']} to {inputs['endTime']} ({inputs['timeZone']})"
+    return {"id": check["id"], "name": name, "about": about, "timeout": check.get("timeout")}
+
+
+async def decide(visit: Visit) -> Done:
+    """Approves or rejects, as the person who is signed in."""
+    status = visit.form.get("status", "")
+    body = [{"approvalId": visit.query.get("approvalId"), "status": status, "comment": visit.form.get("comment", "")}]
+    await visit.api.send("PATCH", api(visit.route["project"], "pipelines", "approvals"), body)
+    back = page(visit.route["project"], "_build", "results", buildId=visit.query.get("buildId"))
+    return Done(back, {"approved": "Approved.", "rejected": "Rejected."}.get(status, status))

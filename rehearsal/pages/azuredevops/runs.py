@@ -1,0 +1,340 @@
+"""Pipelines and their runs: listed, queued, watched, cancelled; with logs, tests, artifacts and summaries."""
+
+import functools
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from starlette.responses import Response
+
+from rehearsal.pages.api import Refused
+from rehearsal.pages.azuredevops import approvals
+from rehearsal.pages.azuredevops.addresses import PROJECT, Document, api, page
+from rehearsal.pages.azuredevops.approvals import approvals_of
+from rehearsal.pages.site import HEADERS, Action, Done, Page, Place, View, Visit
+
+REFRESH = 3  # seconds between two looks at a run that goes on
+_SUMMARY = "Distributedtask.Core.Summary"
+_LINE = re.compile(r"(?:(\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)\S*) )?(?:##\[(\w+)\])?(.*)")
+_MAX_LINES = 5000
+
+
+# ------------------------------------------------------------------------------------------------------- definitions
+
+
+async def _pipelines(visit: Visit) -> Page:
+    project = visit.route["project"]
+    id_ = visit.query.get("definitionId")
+    if id_:
+        return await _pipeline(visit, project, id_)
+    definitions = await visit.api.get(api(project, "build", "definitions"))
+    runs = await visit.api.get(api(project, "build", "builds"), **{"$top": 50})
+    newest: Document = {}
+    for run in runs:
+        newest.setdefault(run["definition"]["id"], run)
+    content = {"project": project, "definitions": definitions, "newest": newest, "runs": runs[:50]}
+    return Page("azuredevops/pipelines.html.j2", content)
+
+
+async def _pipeline(visit: Visit, project: str, id_: str) -> Page:
+    definition = await visit.api.get(api(project, "build", "definitions", id_))
+    runs = await visit.api.get(api(project, "build", "builds"), definitions=id_, **{"$top": 100})
+    file, branches = await visit.api.gather(_file(visit, project, definition), _branches(visit, project, definition))
+    resources = [
+        {"alias": each["pipeline"], "runs": await _choices(visit, project, each)}
+        for each in _listed(file, "resources", "pipelines")
+        if "pipeline" in each
+    ]
+    content = {
+        "project": project,
+        "definition": definition,
+        "runs": runs[:100],
+        "branches": branches,
+        "default": (definition.get("repository") or {}).get("defaultBranch") or "refs/heads/main",
+        "resources": resources,
+        "parameters": [_parameter(each) for each in _listed(file, "parameters") if "name" in each],
+    }
+    return Page("azuredevops/pipeline.html.j2", content)
+
+
+async def _file(visit: Visit, project: str, definition: Document) -> Any:
+    """The pipeline's YAML in the default branch: what somebody can choose for a run stands in it."""
+    repository = (definition.get("repository") or {}).get("id")
+    name = (definition.get("process") or {}).get("yamlFilename")
+    try:
+        text = await visit.api.bytes(api(project, "git", "repositories", repository, "items"), path=name)
+        return yaml.safe_load(text)
+    except (Refused, yaml.YAMLError):
+        return None  # a run will say what is wrong with it
+
+
+async def _branches(visit: Visit, project: str, definition: Document) -> list[str]:
+    repository = (definition.get("repository") or {}).get("id")
+    found = await visit.api.either(api(project, "git", "repositories", repository, "refs"), [], filter="heads/")
+    return [each["name"] for each in found]
+
+
+def _listed(file: Any, *names: str) -> list[Document]:
+    """A list in the YAML, where there is one."""
+    for name in names:
+        file = file.get(name) if isinstance(file, dict) else None
+    return [each for each in file if isinstance(each, dict)] if isinstance(file, list) else []
+
+
+async def _choices(visit: Visit, project: str, resource: Document) -> list[Document]:
+    """The runs whose artifact a new run can take."""
+    source = str(resource.get("source", ""))
+    definitions = await visit.api.either(api(project, "build", "definitions"), [], name=source.rpartition("\\")[2])
+    if not definitions:
+        return []
+    found = await visit.api.get(
+        api(project, "build", "builds"), definitions=definitions[0]["id"], resultFilter="succeeded", **{"$top": 50}
+    )
+    return [each for each in found if each.get("result") == "succeeded"][:50]
+
+
+def _parameter(given: Document) -> Document:
+    default = given.get("default", "")
+    kind = str(given.get("type", "string"))
+    return {
+        "name": given["name"],
+        "title": given.get("displayName") or given["name"],
+        "kind": kind,
+        "values": [str(each) for each in given.get("values") or []],
+        "default": str(default).lower() if isinstance(default, bool) else default,
+        # What is more than a word is written as YAML.
+        "text": yaml.safe_dump(default) if isinstance(default, dict | list) else "",
+    }
+
+
+async def _queue(visit: Visit) -> Done:
+    project, id_ = visit.route["project"], visit.query.get("definitionId", "")
+    resources: Document = {"repositories": {"self": {"refName": visit.form.get("branch", "")}}}
+    chosen = {
+        name.removeprefix("resource."): {"version": value}
+        for name, value in visit.form.items()
+        if name.startswith("resource.") and value
+    }
+    if chosen:
+        resources["pipelines"] = chosen
+    body: Document = {"resources": resources}
+    parameters = {
+        name.removeprefix("parameter."): value for name, value in visit.form.items() if name.startswith("parameter.")
+    }
+    if parameters:
+        body["templateParameters"] = parameters
+    made = await visit.api.send("POST", api(project, "pipelines", id_, "runs"), body)
+    return Done(page(project, "_build", "results", buildId=made["id"]), "The run is queued.")
+
+
+# --------------------------------------------------------------------------------------------------------------- runs
+
+
+async def _run(visit: Visit, repositories: Path) -> Page | Response:
+    project, id_ = visit.route["project"], visit.query.get("buildId", "")
+    if not id_.isdigit():
+        raise Refused(404, "The address names no run.")
+    run = await visit.api.get(api(project, "build", "builds", id_))
+    view = visit.query.get("view", "results")
+    content: Document = {"project": project, "run": run, "view": view}
+    records = await _records(visit, project, id_)
+    waiting = await approvals_of(visit, project, run, records)
+    content |= {"stages": _stages(records, waiting), "going": run["status"] != "completed", "waiting": waiting}
+    refresh = REFRESH if content["going"] else 0
+    if view == "approval":
+        return await approvals.shown(visit, content, repositories)
+    if view == "logs":
+        return await _logs(visit, content, records, refresh)
+    if view == "tests":
+        return Page("azuredevops/run_tests.html.j2", content | await _tests(visit, project, run))
+    if view == "artifacts":
+        content["artifacts"] = await visit.api.get(api(project, "build", "builds", id_, "artifacts"))
+        return Page("azuredevops/run_artifacts.html.j2", content)
+    full, summaries, pipeline_run = await visit.api.gather(
+        _tests(visit, project, run),
+        _summaries(visit, project, id_),
+        visit.api.either(api(project, "pipelines", run["definition"]["id"], "runs", id_), {}),
+    )
+    content |= full | {
+        "summaries": summaries,
+        "resources": ((pipeline_run.get("resources") or {}).get("pipelines") or {}),
+        "issues": [{"where": record["name"], **issue} for record in records for issue in record.get("issues") or []],
+    }
+    return Page("azuredevops/run.html.j2", content, refresh)
+
+
+async def _records(visit: Visit, project: str, id_: str) -> list[Document]:
+    timeline = await visit.api.either(api(project, "build", "builds", id_, "timeline"), None)
+    records: list[Document] = (timeline or {}).get("records") or []
+    return sorted(records, key=lambda each: (each.get("order") or 0, each["name"]))
+
+
+def _stages(records: list[Document], waiting: list[Document]) -> list[Document]:
+    below: dict[str | None, list[Document]] = {}
+    for each in records:
+        below.setdefault(each.get("parentId"), []).append(each)
+
+    def jobs(of: Iterable[Document]) -> list[Document]:
+        """Without the level between: a phase has one job, most of the time."""
+        found = []
+        for each in of:
+            if each["type"] == "Job":
+                tasks = [_state(task) for task in below.get(each["id"], []) if task["type"] == "Task"]
+                found.append(_state(each) | {"tasks": tasks})
+            elif each["type"] == "Phase":
+                inner = jobs(below.get(each["id"], []))
+                found += inner or [_state(each) | {"tasks": []}]
+        return found
+
+    found = []
+    for stage in (each for each in records if each["type"] == "Stage"):
+        children = below.get(stage["id"], [])
+        checkpoint = next((each for each in children if each["type"] == "Checkpoint"), None)
+        gate = [_state(each) for each in below.get(checkpoint["id"], [])] if checkpoint else []
+        name = stage.get("identifier") or stage["name"]
+        found.append(
+            _state(stage)
+            | {
+                "jobs": jobs(children),
+                "identifier": name,
+                "gate": gate,
+                "held": bool(checkpoint and checkpoint.get("state") != "completed" and stage["state"] != "completed"),
+                "approvals": [each for each in waiting if each["stage"] in (None, name, stage["name"])],
+            }
+        )
+    return found
+
+
+def _state(record: Document) -> Document:
+    """A record with the one word that says how it stands."""
+    word = record.get("result") or record.get("state") or "pending"
+    return record | {"word": word if record.get("state") == "completed" else record.get("state") or "pending"}
+
+
+async def _tests(visit: Visit, project: str, run: Document) -> Document:
+    runs = await visit.api.either(api(project, "test", "runs"), [], buildUri=run["uri"], includeRunDetails=True)
+    results = await visit.api.gather(
+        *(visit.api.get(api(project, "test", "runs", each["id"], "results"), **{"$top": 10_000}) for each in runs)
+    )
+    coverage = await visit.api.either(api(project, "test", "codecoverage"), {}, buildId=run["id"])
+    listed = [each for found in results for each in found]
+    counted: dict[str, int] = {}
+    for each in listed:
+        counted[each["outcome"]] = counted.get(each["outcome"], 0) + 1
+    failed = [each for each in listed if each["outcome"] not in ("Passed", "NotExecuted", "NotApplicable")]
+    return {
+        "test_runs": list(zip(runs, results, strict=True)),
+        "counted": counted,
+        "failed": failed,
+        "tests": len(listed),
+        "coverage": _coverage(coverage),
+    }
+
+
+def _coverage(found: Any) -> list[Document]:
+    data = found.get("coverageData") if isinstance(found, dict) else None
+    return [each for part in data or [] for each in part.get("coverageStats") or []]
+
+
+async def _summaries(visit: Visit, project: str, id_: str) -> list[Document]:
+    listed = await visit.api.either(api(project, "build", "builds", id_, "attachments", _SUMMARY), [])
+    found = []
+    for each in listed:
+        where = "/" + each["_links"]["self"]["href"].split("://", 1)[-1].partition("/")[2]
+        text = (await visit.api.bytes(where)).decode(errors="replace")
+        found.append({"name": each["name"], "text": text})
+    return found
+
+
+# --------------------------------------------------------------------------------------------------------------- logs
+
+
+async def _logs(visit: Visit, content: Document, records: list[Document], refresh: int) -> Page:
+    wanted = visit.query.get("t") or visit.query.get("j")
+    chosen = next((each for each in records if each["id"] == wanted), None) or _interesting(records)
+    lines: list[Document] = []
+    left_out = 0
+    if chosen and chosen.get("log"):
+        run = content["run"]["id"]
+        where = api(content["project"], "build", "builds", run, "logs", chosen["log"]["id"])
+        answer = await visit.api.call("GET", where, accept="text/plain")
+        text = answer.text.rstrip("\n").split("\n")
+        left_out = max(len(text) - _MAX_LINES, 0)
+        lines = [_line(number, each) for number, each in enumerate(text, 1)][left_out:]
+        if visit.query.get("raw"):
+            return _plain(answer.text)  # type: ignore[return-value] # the caller takes a response as well
+    content |= {"chosen": _state(chosen) if chosen else None, "lines": lines, "left_out": left_out}
+    return Page("azuredevops/run_logs.html.j2", content, refresh)
+
+
+def _interesting(records: list[Document]) -> Document | None:
+    """What somebody wants to see who chose nothing: what failed, what runs, else the first with a log."""
+    tasks = [each for each in records if each["type"] in ("Task", "Job") and each.get("log")]
+    failed = [each for each in tasks if each.get("result") == "failed"]
+    running = [each for each in tasks if each.get("state") == "inProgress"]
+    ordered = sorted(failed, key=lambda each: each["type"] != "Task") + running + tasks
+    return ordered[0] if ordered else None
+
+
+def _line(number: int, text: str) -> Document:
+    found = _LINE.fullmatch(text)
+    if found is None:
+        return {"number": number, "time": "", "kind": "", "text": text}
+    kind = found[3] or ""
+    return {"number": number, "time": found[2] or "", "kind": kind, "text": found[4]}
+
+
+def _plain(text: str) -> Response:
+    return Response(text, headers=HEADERS, media_type="text/plain; charset=utf-8")
+
+
+async def _artifact(visit: Visit) -> Response:
+    project, id_, name = visit.route["project"], visit.query.get("buildId", ""), visit.query.get("artifactName", "")
+    where = api(project, "build", "builds", id_, "artifacts")
+    answer = await visit.api.call("GET", where, {"artifactName": name, "$format": "zip"}, accept="application/zip")
+    safe = re.sub(r"[^\w.-]", "_", name)
+    kept = {"Content-Disposition": f'attachment; filename="{safe}.zip"'}
+    return Response(answer.content, headers=HEADERS | kept, media_type="application/zip")
+
+
+# ------------------------------------------------------------------------------------------------------------ actions
+
+
+async def _cancel(visit: Visit) -> Done:
+    where = api(visit.route["project"], "build", "builds", visit.query.get("buildId", ""))
+    await visit.api.send("PATCH", where, {"status": "cancelling"})
+    return Done(visit.address(), "The run is being cancelled.")
+
+
+async def _retry(visit: Visit) -> Done:
+    where = api(
+        visit.route["project"], "build", "builds", visit.query.get("buildId", ""), "stages", visit.form.get("stage", "")
+    )
+    await visit.api.send("PATCH", where, {"state": "retry", "forceRetryAllJobs": visit.form.get("all") == "1"})
+    return Done(visit.address(), "The stage runs again.")
+
+
+async def _permit(visit: Visit) -> Done:
+    """Lets the pipeline use what it waits for. The page says what that is."""
+    resources = json.loads(visit.form.get("resources", "[]"))
+    pipeline = int(visit.form["pipeline"])
+    for each in resources:
+        where = api(visit.route["project"], "pipelines", "pipelinePermissions", each["type"], each["id"])
+        await visit.api.send("PATCH", where, {"pipelines": [{"id": pipeline, "authorized": True}]})
+    return Done(visit.address(), "The pipeline may use it now.")
+
+
+_ACTIONS: dict[str, Action] = {"cancel": _cancel, "retry": _retry, "permit": _permit, "decide": approvals.decide}
+
+
+def places(repositories: Path) -> list[Place]:
+    """The pages."""
+    run: View = functools.partial(_run, repositories=repositories)
+    return [
+        Place(f"{PROJECT}/_build/?", _pipelines, {"queue": _queue}),
+        Place(f"{PROJECT}/_build/results/?", run, _ACTIONS),
+        Place(f"{PROJECT}/_build/artifact", _artifact),
+    ]
