@@ -1,0 +1,120 @@
+"""What the commands need to know of a stack, and the client of its workspace.
+
+The stack files are read as they stand: the program itself checks them and says what is wrong with them. What concerns
+Pulumi's own view (outputs, resources) is asked through `pulumi_cli`.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from delivery.console import UnusableError
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
+
+NAMESPACE = "databricks-cicd"
+# The program's own defaults (components/naming.py).
+PROJECT = "Databricks CI-CD"
+CONTROL_PLANE_STACK = "test"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """A stack's settings.
+
+    Args:
+        name: such as `prod`.
+        environment: such as `production`; the name of the environment in Azure DevOps, too.
+        folder: the workspace folder.
+        workspace_host, organization_url: None where only the environment's variables say it.
+        project: the Azure DevOps project's name, where this stack or the one that it reads from says it.
+        approvers: the gate's; empty for continuous deployment.
+    """
+
+    name: str
+    environment: str
+    folder: str
+    workspace_host: str | None
+    organization_url: str | None
+    project: str
+    approvers: tuple[str, ...]
+
+
+def read_stack(project: Path, name: str) -> Stack:
+    """Reads `Pulumi.NAME.yaml`.
+
+    Args:
+        project: the folder with Pulumi.yaml: a checkout or an artifact.
+        name: the stack's name.
+
+    Raises:
+        UnusableError: there is no such file, or it lacks what a command needs.
+    """
+    settings = _settings(project, name)
+    folder = _mapping(settings.get("workspace")).get("folder")
+    environment = settings.get("environment")
+    for key, value in (("environment", environment), ("workspace.folder", folder)):
+        if not isinstance(value, str) or not value:
+            raise UnusableError(f"Pulumi.{name}.yaml", f"{NAMESPACE}:{key} is {value!r}", "set it")
+    services = _mapping(settings.get("services"))
+    owner = settings
+    if not _mapping(settings.get("controlPlane")):
+        other = str(settings.get("controlPlaneStack") or CONTROL_PLANE_STACK)
+        owner = _settings(project, other) if (project / f"Pulumi.{other}.yaml").exists() else {}
+    control_plane = _mapping(owner.get("controlPlane"))
+    return Stack(
+        name=name,
+        environment=str(environment),
+        folder=str(folder).rstrip("/"),
+        workspace_host=services.get("workspaceHost"),
+        organization_url=services.get("organizationUrl"),
+        project=str(_mapping(control_plane.get("project")).get("name") or PROJECT),
+        approvers=tuple(map(str, _mapping(settings.get("gate")).get("approvers") or ())),
+    )
+
+
+def workspace_client(stack: Stack, environment: Mapping[str, str] | None = None) -> "WorkspaceClient":
+    """The official client of the stack's workspace, signed in with the environment's DATABRICKS_ variables.
+
+    Raises:
+        UnusableError: no address, two addresses, or no credential.
+    """
+    from databricks.sdk import WorkspaceClient  # noqa: PLC0415 - half a second; and `doctor` tells when it is missing
+
+    known = os.environ if environment is None else environment
+    told = known.get("DATABRICKS_HOST", "").rstrip("/")
+    host = (stack.workspace_host or told).rstrip("/")
+    if not host:
+        remedy = f"set it, or {NAMESPACE}:services.workspaceHost in Pulumi.{stack.name}.yaml"
+        raise UnusableError("DATABRICKS_HOST", "it isn't set", remedy)
+    if told and told != host:
+        found = f"it says {told}, but Pulumi.{stack.name}.yaml says {host}"
+        raise UnusableError("DATABRICKS_HOST", found, "unset what is left over")
+    try:
+        return WorkspaceClient(host=host)
+    except ValueError as error:
+        # The client words everything so: no credential, two of them, a wrong kind.
+        remedy = "set DATABRICKS_AUTH_TYPE and what it needs, or DATABRICKS_TOKEN"
+        raise UnusableError("Databricks", " ".join(str(error).split()), remedy) from None
+
+
+def _settings(project: Path, name: str) -> dict[str, Any]:
+    path = project / f"Pulumi.{name}.yaml"
+    try:
+        read = yaml.safe_load(path.read_bytes())
+    except OSError as error:
+        remedy = "give the folder with Pulumi.yaml, and a stack that it has"
+        raise UnusableError(str(path), error.strerror or str(error), remedy) from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise UnusableError(str(path), f"not valid YAML ({' '.join(str(error).split())})", "correct it") from None
+    config = _mapping(_mapping(read).get("config"))
+    return {str(key).removeprefix(f"{NAMESPACE}:"): value for key, value in config.items()}
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
