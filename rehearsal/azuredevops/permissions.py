@@ -146,7 +146,21 @@ IDENTITY = Namespace(
         ("RestoreScope", "Restore identity scopes"),
     ),
 )
-NAMESPACES = {each.id: each for each in (GIT, PROJECT, BUILD, ENVIRONMENT, COLLECTION, IDENTITY)}
+LIBRARY = Namespace(
+    "b7e84409-6553-448a-bbb2-af228e07cbeb",
+    "Library",
+    "Library",
+    "/",
+    (
+        ("View", "View library item"),
+        ("Administer", "Administer library item"),
+        ("Create", "Create library item"),
+        ("ViewSecrets", "View library item secrets"),
+        ("Use", "Use library item"),
+        ("Owner", "Owner library item"),
+    ),
+)
+NAMESPACES = {each.id: each for each in (GIT, PROJECT, BUILD, ENVIRONMENT, COLLECTION, IDENTITY, LIBRARY)}
 
 _BYPASSING = GIT.bits("PolicyExempt", "PullRequestBypassPolicy")
 _CONTRIBUTING = GIT.bits(
@@ -173,6 +187,11 @@ def environment_token(project_id: str, environment_id: int | None = None) -> str
     return f"Environments/{project_id}" + (f"/{environment_id}" if environment_id is not None else "")
 
 
+def library_token(project_id: str, group_id: int | None = None) -> str:
+    """The token of a project's library, or of a variable group in it."""
+    return f"Library/{project_id}" + (f"/VariableGroup/{group_id}" if group_id is not None else "")
+
+
 def seed(store: Store) -> None:
     """What the organisation's administrators may do everywhere. An empty token stands above all others."""
     administrators = store.get("identity", identities.COLLECTION_ADMINISTRATORS)
@@ -192,6 +211,7 @@ def seed_project(store: Store, project: Document) -> None:
         BUILD: project["id"],
         ENVIRONMENT: environment_token(project["id"]),
         IDENTITY: project["id"],
+        LIBRARY: library_token(project["id"]),
     }
     viewing = PROJECT.bits("GENERIC_READ", "VIEW_TEST_RESULTS")
     seeing_builds = BUILD.bits("ViewBuilds", "ViewBuildDefinition")
@@ -201,20 +221,27 @@ def seed_project(store: Store, project: Document) -> None:
     rights: dict[str, dict[Namespace, int]] = {
         "Project Administrators": {
             each: each.everything & ~(_BYPASSING if each is GIT else 0)
-            for each in (GIT, PROJECT, BUILD, ENVIRONMENT, IDENTITY)
+            for each in (GIT, PROJECT, BUILD, ENVIRONMENT, IDENTITY, LIBRARY)
         },
-        "Build Administrators": {GIT: _CONTRIBUTING, PROJECT: viewing, BUILD: BUILD.everything},
+        "Build Administrators": {
+            GIT: _CONTRIBUTING,
+            PROJECT: viewing,
+            BUILD: BUILD.everything,
+            LIBRARY: LIBRARY.everything,
+        },
         "Contributors": {
             GIT: _CONTRIBUTING,
             PROJECT: viewing,
             BUILD: building,
             ENVIRONMENT: ENVIRONMENT.bits("View", "Use", "Create"),
+            LIBRARY: LIBRARY.bits("View", "Use", "Create"),
         },
         "Readers": {
             GIT: GIT.bit("GenericRead"),
             PROJECT: viewing,
             BUILD: seeing_builds,
             ENVIRONMENT: ENVIRONMENT.bit("View"),
+            LIBRARY: LIBRARY.bit("View"),
         },
         "Project Valid Users": {PROJECT: viewing, ENVIRONMENT: ENVIRONMENT.bit("View")},
     }

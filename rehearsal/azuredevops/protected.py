@@ -1,6 +1,6 @@
-"""What checks protect and pipelines are allowed to use: environments, queues, repositories, service connections."""
+"""What checks protect and what pipelines are allowed to use: environments, queues, repositories, variable groups …"""
 
-from rehearsal.azuredevops import agents, environments, permissions, service_endpoints
+from rehearsal.azuredevops import agents, environments, permissions, service_endpoints, variable_groups
 from rehearsal.azuredevops.context import Call
 from rehearsal.azuredevops.errors import ServiceError, invalid
 from rehearsal.azuredevops.permissions import GIT, PROJECT
@@ -36,8 +36,11 @@ def demand(call: Call, project: Document, kind: str, id_: str, *, administer: bo
             endpoint = service_endpoints.find(call, project["id"], id_)
             name = endpoint["body"]["name"] if endpoint else None
             _demand_project(call, project, administer=administer)
+        case "variablegroup" if id_.isdigit():
+            group = variable_groups.find(call, project, int(id_), "Administer" if administer else "View")
+            name = group["name"] if group else None
         case _ if kind in KINDS:
-            # Variable groups and secure files: the stand-in has none.
+            # Secure files: the stand-in has none.
             name = None
         case _:
             raise invalid(f"The resource type '{kind}' is not supported.")

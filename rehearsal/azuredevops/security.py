@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse
 from rehearsal.azuredevops import identities, permissions
 from rehearsal.azuredevops.context import Call
 from rehearsal.azuredevops.errors import ServiceError, invalid, missing_value
-from rehearsal.azuredevops.permissions import BUILD, ENVIRONMENT, GIT, NAMESPACES, PROJECT, Namespace
+from rehearsal.azuredevops.permissions import BUILD, ENVIRONMENT, GIT, LIBRARY, NAMESPACES, PROJECT, Namespace
 from rehearsal.azuredevops.routing import Answer, location
 from rehearsal.store import Document
 
@@ -70,6 +70,7 @@ def _demand_managing(call: Call, namespace: Namespace, token: str) -> None:
         GIT: "ManagePermissions",
         BUILD: "AdministerBuildPermissions",
         ENVIRONMENT: "Administer",
+        LIBRARY: "Administer",
         PROJECT: "GENERIC_WRITE",
     }
     if namespace in own:
