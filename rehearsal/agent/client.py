@@ -1,0 +1,161 @@
+"""What an agent says to the service: the rehearsal's own protocol, and the REST interface with a job's token."""
+
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from rehearsal.agent.messages import JobRequest, Json
+
+ORGANIZATION = "rehearsal"
+_PATIENCE_SECONDS = 60.0  # so long the service may be away while a job goes on
+_PAUSE_SECONDS = 0.5
+_POLL_SECONDS = 40.0  # `next` is held for 15 s by the service
+_BUSY = frozenset({429, 502, 503, 504})
+_API = "7.1"
+
+
+class ServiceRefusalError(Exception):
+    """The service refuses a call. `status` as in HTTP; the message is the service's."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ServiceAwayError(Exception):
+    """The service can't be reached, or doesn't answer in time."""
+
+
+class AgentClient:
+    """The agent's side of the protocol. Safe to use from several threads.
+
+    Args:
+        server: the service's origin, e.g. `http://127.0.0.1:8080`.
+        token: the agent's own.
+        patience: seconds that the service may be away before a call fails.
+    """
+
+    def __init__(self, server: str, token: str, patience: float = _PATIENCE_SECONDS) -> None:
+        self.server = server.rstrip("/")
+        self.organization = f"{self.server}/{ORGANIZATION}"
+        self._patience = patience
+        # Without `trust_env` no proxy of the user's comes in between.
+        self._http = httpx.Client(
+            base_url=f"{self.organization}/_agent/",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=_POLL_SECONDS,
+            trust_env=False,
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def next(self, agent: str, pool: str | None) -> JobRequest | None:
+        """The next job for this agent; waits for one, and gives None if none comes soon.
+
+        Raises:
+            ServiceAwayError, ServiceRefusalError: as they say. Nothing is tried again.
+        """
+        answer = _sent(self._http, "POST", "next", json={"agent": agent, "pool": pool})
+        return JobRequest.from_json(answer.json()) if answer.status_code == httpx.codes.OK else None
+
+    def heartbeat(self, job: str) -> bool:
+        """Says that the job goes on; gives whether it is to be cancelled. Nothing is tried again."""
+        return bool(_sent(self._http, "POST", f"jobs/{job}/heartbeat", json={}).json().get("cancel"))
+
+    def timeline(self, job: str, records: list[Json]) -> None:
+        """How steps stand."""
+        self._call("POST", f"jobs/{job}/timeline", json={"records": records})
+
+    def log(self, job: str, record: str, text: str) -> None:
+        """Adds lines to the log of a step."""
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        self._call("POST", f"jobs/{job}/logs/{record}", content=text.encode(), headers=headers)
+
+    def artifact(self, job: str, name: str, archive: Path) -> None:
+        """Publishes an artifact, which comes as a zip file."""
+        headers = {"Content-Type": "application/zip"}
+        self._call("PUT", f"jobs/{job}/artifacts/{quote(name, safe='')}", content=archive.read_bytes(), headers=headers)
+
+    def attachment(self, job: str, kind: str, name: str, content: bytes) -> None:
+        """Attaches something to the run."""
+        path = f"jobs/{job}/attachments/{quote(kind, safe='')}/{quote(name, safe='')}"
+        self._call("POST", path, content=content, headers={"Content-Type": "application/octet-stream"})
+
+    def finish(self, job: str, result: str, outputs: Json) -> None:
+        """How the job ended."""
+        self._call("POST", f"jobs/{job}/finish", json={"result": result, "outputs": outputs})
+
+    def _call(self, method: str, path: str, **arguments: Any) -> None:
+        patiently(self._http, method, path, self._patience, **arguments)
+
+
+class RestClient:
+    """The service's REST interface, with the rights of a job's token."""
+
+    def __init__(self, organization: str, project: str, token: str, patience: float = _PATIENCE_SECONDS) -> None:
+        self._patience = patience
+        self._http = httpx.Client(
+            base_url=f"{organization}/",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=_POLL_SECONDS,
+            trust_env=False,
+            follow_redirects=True,
+        )
+        self._project = quote(project)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def call(self, method: str, path: str, *, project: str | None = None, json: Any = None, **query: str) -> Any:
+        """Calls `{project}/_apis/{path}`; gives the answer.
+
+        Raises:
+            ServiceRefusalError: the service says no.
+            ServiceAwayError: it doesn't answer.
+        """
+        where = f"{quote(project) if project else self._project}/_apis/{path}"
+        answer = patiently(self._http, method, where, self._patience, json=json, params={"api-version": _API, **query})
+        return answer.json() if answer.content else None
+
+    def download(self, url: str, file: Path) -> None:
+        """Keeps what is at an address that the service gave.
+
+        Raises:
+            ServiceRefusalError, ServiceAwayError: as they say.
+        """
+        file.write_bytes(patiently(self._http, "GET", url, self._patience).content)
+
+
+def patiently(http: httpx.Client, method: str, path: str, patience: float, **arguments: Any) -> httpx.Response:
+    """Sends a request, and again while the service is away or busy, `patience` seconds long."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return _sent(http, method, path, **arguments)
+        except ServiceAwayError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _sent(http: httpx.Client, method: str, path: str, **arguments: Any) -> httpx.Response:
+    try:
+        answer = http.request(method, path, **arguments)
+    except httpx.HTTPError as error:
+        raise ServiceAwayError(f"The service can't be reached: {type(error).__name__} {error}") from error
+    if answer.status_code in _BUSY:
+        raise ServiceAwayError(f"The service is busy: {answer.status_code}")
+    if not answer.is_success:
+        raise ServiceRefusalError(answer.status_code, _message(answer))
+    return answer
+
+
+def _message(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return answer.text.strip() or f"{answer.status_code} {answer.reason_phrase}"
