@@ -1,0 +1,3 @@
+"""Runs of pipelines."""
+
+from rehearsal.azuredevops.runs import rest  # noqa: F401 - publishes its locations
