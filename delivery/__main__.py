@@ -20,6 +20,7 @@ MODULES = {
     "venv": "delivery.venv",
     "package": "delivery.package",
     "verify": "delivery.verify",
+    "test": "delivery.suites",
 }
 
 
