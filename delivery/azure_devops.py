@@ -6,7 +6,10 @@ since 2019, so this is `requests` with the service's documented answers to a bus
 """
 
 import os
+import tempfile
 import time
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from functools import cache
