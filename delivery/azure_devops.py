@@ -190,6 +190,29 @@ class AzureDevOps:
 
         self._send("GET", url, f"GET {host.path}", repeat=True, stream=True, keep=keep)
 
+    def download_artifact(self, build_id: int, name: str, folder: Path) -> None:
+        """Puts the files of a run's artifact into a folder.
+
+        Args:
+            build_id: the run's id.
+            name: the artifact's.
+            folder: made, or empty before.
+
+        Raises:
+            AzureDevOpsError: the run or its artifact is gone, or it can't be had.
+        """
+        found = self.get(f"build/builds/{build_id}/artifacts", query={"artifactName": name})
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
+            packed, files = Path(beside) / "packed.zip", Path(beside) / "files"
+            self.download(found["resource"]["downloadUrl"], packed)
+            try:
+                with zipfile.ZipFile(packed) as archive:
+                    archive.extractall(files)
+            except (zipfile.BadZipFile, zlib.error) as error:
+                raise AzureDevOpsError(f"artifact '{name}' of run {build_id}", f"no zip file ({error})") from None
+            (files / name).replace(folder)  # they are in a folder of the artifact's name
+
     def _change(self, method: str, path: str, json: Any, query: Query | None, api_version: str, *, repeat: bool) -> Any:
         answer = self._ask(method, path, query, api_version, repeat=repeat, json=json)
         return _document(f"{method} {path}", answer) if answer.content else None
