@@ -21,6 +21,8 @@ MODULES = {
     "package": "delivery.package",
     "verify": "delivery.verify",
     "test": "delivery.suites",
+    "retain": "delivery.retain",
+    "rollback": "delivery.rollback",
 }
 
 

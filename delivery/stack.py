@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from delivery.console import UnusableError
+from delivery.console import Progress, UnusableError
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
+
+    from delivery.azure_devops import AzureDevOps
 
 NAMESPACE = "databricks-cicd"
 # The program's own defaults (components/naming.py).
@@ -101,6 +103,28 @@ def workspace_client(stack: Stack, environment: Mapping[str, str] | None = None)
         # The client words everything so: no credential, two of them, a wrong kind.
         remedy = "set DATABRICKS_AUTH_TYPE and what it needs, or DATABRICKS_TOKEN"
         raise UnusableError("Databricks", " ".join(str(error).split()), remedy) from None
+
+
+def azure_devops_client(
+    stack: Stack, project_name: str | None = None, progress: Progress | None = None
+) -> "AzureDevOps":
+    """The client of the stack's project in Azure DevOps, signed in with what the environment has.
+
+    Args:
+        stack: says organisation and project where the environment doesn't.
+        project_name: another project.
+        progress: hears of waits.
+
+    Raises:
+        UnusableError: no address of the organisation.
+    """
+    from delivery.azure_devops import AzureDevOps  # noqa: PLC0415 - `doctor` tells when requests is missing
+
+    known = dict(os.environ)
+    if stack.organization_url:
+        known.setdefault("AZDO_ORG_SERVICE_URL", stack.organization_url)
+    name = project_name or known.get("SYSTEM_TEAMPROJECT") or stack.project
+    return AzureDevOps.from_environment(name, environment=known, progress=progress)
 
 
 def _settings(project: Path, name: str) -> dict[str, Any]:
