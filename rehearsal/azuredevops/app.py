@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 # Each of these modules publishes its locations when it is imported.
 from rehearsal.azuredevops import (
     agents,
+    approvals,  # noqa: F401 - publishes its locations
     artifacts,  # noqa: F401 - publishes its locations
     build,  # noqa: F401 - publishes its locations
     checks,  # noqa: F401 - publishes its locations

@@ -29,6 +29,9 @@ _AREAS = {
     "4a933897-0488-45af-bd82-6fd3ad33f46a": "PipelinesChecks",
     "a81a0441-de52-4000-aa15-ff0e07bfbbaa": "pipelinePermissions",
     "1d4f49f9-02b9-4e26-b826-2cdb6195f2a9": "work",
+    "5b55a9b6-2e0f-40d7-829d-3741d2b8c4e4": "pipelinesapproval",
+    "c2aa639c-3ccc-4740-b3b6-ce2a1e1d984e": "Test",
+    "c83eaf52-edf3-4034-ae11-17d38f25404c": "testresults",
 }
 _VSSPS = ("graph", "IMS")
 
