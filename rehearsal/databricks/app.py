@@ -1,6 +1,7 @@
 """The service: routes, authentication, one transaction a request, errors in the service's shapes."""
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from rehearsal.databricks.errors import ApiError, ScimError
 from rehearsal.databricks.notifications import ORG_ID
 from rehearsal.databricks.run_pages import Pages
 from rehearsal.databricks.scheduler import Scheduler
+from rehearsal.pages import Lazy
 from rehearsal.service import Controlled
 from rehearsal.store import Document, Store
 
@@ -113,7 +115,14 @@ def create_app(
             Exception: _answer_failure,
         },
     )
-    return Service(_with_org_id(service), scheduler, store, control_token=control_token)
+
+    def pages() -> ASGIApp:
+        from rehearsal.pages.databricks import site  # noqa: PLC0415 - what it imports isn't needed before
+
+        return site(service, credentials, control_token)
+
+    front_door = _with_org_id(_with_pages(service, Lazy(pages)))
+    return Service(front_door, scheduler, store, control_token=control_token)
 
 
 def _reset(store: Store) -> None:
@@ -210,6 +219,23 @@ async def _answer_unknown_endpoint(request: Request, error: Exception) -> Respon
     path = request.url.path.removeprefix("/api")
     body = ApiError(404, "ENDPOINT_NOT_FOUND", f"No API found for '{request.method} {path}'").body()
     return JSONResponse(body, 404)
+
+
+_PAGES = re.compile(r"/|/_signin|/_signout|/_pages/.*|/browse(/.*)?|/jobs/?|/jobs/\d+|/status/?")
+_RUN_PAGES = re.compile(r"/jobs/\d+/runs/.*")
+
+
+def _with_pages(api: ASGIApp, pages: ASGIApp) -> ASGIApp:
+    """What people look at. The page of a run has a sign-in of its own, too, for whoever sends a header."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        wanted = scope["type"] == "http" and bool(_PAGES.fullmatch(scope["path"]))
+        if scope["type"] == "http" and _RUN_PAGES.fullmatch(scope["path"]):
+            headers = dict(scope["headers"])
+            wanted = b"authorization" not in headers and b"text/html" in headers.get(b"accept", b"")
+        await (pages if wanted else api)(scope, receive, send)
+
+    return answer
 
 
 def _with_org_id(app: ASGIApp) -> ASGIApp:

@@ -1,0 +1,93 @@
+"""A person at a browser: a real Chromium, without scripts of its own, that watches what the pages load."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response
+
+
+class Person:
+    """Somebody signed in to a service.
+
+    Args:
+        page: the browser's window.
+        root: the service's address.
+    """
+
+    def __init__(self, page: Page, root: str) -> None:
+        self.page = page
+        self.root = root
+
+    def open(self, path: str) -> Response:
+        """Opens a page of the service."""
+        answer = self.page.goto(self.root + path)
+        assert answer is not None
+        return answer
+
+    def text(self) -> str:
+        """What stands on the page."""
+        return self.page.inner_text("body")
+
+    def press(self, name: str) -> None:
+        """Presses a button, and waits for the page that follows."""
+        with self.page.expect_navigation():
+            self.page.get_by_role("button", name=name, exact=True).click()
+
+    def follow(self, name: str) -> None:
+        """Follows a link."""
+        with self.page.expect_navigation():
+            self.page.get_by_role("link", name=name, exact=True).first.click()
+
+    @property
+    def width(self) -> int:
+        """How wide the page is, in points; wider than the window where it has to be moved to be read."""
+        session = self.page.context.new_cdp_session(self.page)
+        return int(session.send("Page.getLayoutMetrics")["cssContentSize"]["width"])
+
+    @property
+    def refusal(self) -> str:
+        """Why what was asked for last was refused; empty when it wasn't."""
+        alerts = self.page.get_by_role("alert")
+        return alerts.inner_text() if alerts.count() else ""
+
+
+@contextmanager
+def window(browser: Browser, root: str, **options: Any) -> Iterator[Page]:
+    """A new browser without cookies, in which no script runs; fails when a page loads something from elsewhere."""
+    foreign: list[str] = []
+    errors: list[str] = []
+    context: BrowserContext = browser.new_context(java_script_enabled=False, **options)
+    try:
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+
+        def note_request(request: Request) -> None:
+            if not _is_own(request.url, root):
+                foreign.append(request.url)
+
+        def note_message(message: ConsoleMessage) -> None:
+            if "Content Security" in message.text:
+                errors.append(message.text)
+
+        page.on("request", note_request)
+        page.on("console", note_message)
+        yield page
+    finally:
+        context.close()
+    assert not foreign, foreign
+    assert not errors, errors
+
+
+def _is_own(url: str, root: str) -> bool:
+    return urlsplit(url).scheme == "data" or url.startswith(f"{root}/")
+
+
+@contextmanager
+def signed_in(browser: Browser, root: str, name: str, **options: Any) -> Iterator[Person]:
+    """A person who has chosen who they are."""
+    with window(browser, root, **options) as page:
+        page.goto(f"{root}/_signin")
+        page.get_by_role("button", name=name).first.click()
+        yield Person(page, root)
