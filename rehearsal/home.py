@@ -10,14 +10,25 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 Service: TypeAlias = Literal["azuredevops", "databricks"]
 SERVICES: tuple[Service, ...] = get_args(Service)
+Process: TypeAlias = Literal["azuredevops", "databricks", "agent"]
+"""What runs in the background: the services, and the agent that executes pipelines."""
 
 USERS: dict[Service, tuple[str, ...]] = {
-    "azuredevops": ("administrator", "dana", "devin", "avery", "ari", "build-service", "nobody", "expired"),
-    "databricks": ("administrator", "dana", "devin", "deployer-test", "deployer-production", "nobody", "expired"),
+    "azuredevops": ("administrator", "dana", "devin", "avery", "ari", "build-service", "agent", "nobody", "expired"),
+    "databricks": (
+        "administrator",
+        "dana",
+        "devin",
+        "previewer",
+        "deployer-test",
+        "deployer-production",
+        "nobody",
+        "expired",
+    ),
 }
 """Who has a token of the service; who they are stands in the service's `users.py`."""
 
@@ -75,6 +86,11 @@ class Home:
         return self._folder("bin")
 
     @property
+    def agent(self) -> Path:
+        """What the agent works in."""
+        return self.path / "agent"
+
+    @property
     def passphrase(self) -> Path:
         """The file with the passphrase of the stacks' secrets."""
         file = self._folder() / "passphrase"
@@ -86,10 +102,18 @@ class Home:
     def credentials(self) -> Credentials:
         """The tokens; made at the first call."""
         file = self._folder() / "credentials.json"
-        if not file.exists():
-            made = {service: {user: _token(service) for user in USERS[service]} for service in SERVICES}
-            _write_private(file, json.dumps({"control": secrets.token_urlsafe(32), "users": made}, indent=1))
-        return Credentials(**json.loads(file.read_text()))
+        kept: dict[str, Any] = {"control": secrets.token_urlsafe(32), "users": {}}
+        if file.exists():
+            kept = json.loads(file.read_text())
+        # A rehearsal that was made before somebody came to be gets a token for them, and keeps the others.
+        known: dict[str, dict[str, str]] = kept["users"]
+        users = {
+            service: {user: known.get(service, {}).get(user) or _token(service) for user in USERS[service]}
+            for service in SERVICES
+        }
+        if users != known:
+            _write_private(file, json.dumps({"control": kept["control"], "users": users}, indent=1))
+        return Credentials(control=kept["control"], users=users)
 
     def state(self, service: Service) -> Path:
         """Where the service keeps its state."""
@@ -115,13 +139,13 @@ class Home:
         """Every mail that a job's notification sent, one file each."""
         return self.path / "mail"
 
-    def log(self, service: Service) -> Path:
-        """Where the service's process writes."""
-        return self._folder("logs") / f"{service}.log"
+    def log(self, process: Process) -> Path:
+        """Where the process writes."""
+        return self._folder("logs") / f"{process}.log"
 
-    def process_file(self, service: Service) -> Path:
-        """Which process serves it."""
-        return self.path / f"{service}.process.json"
+    def process_file(self, process: Process) -> Path:
+        """Which process it is."""
+        return self.path / f"{process}.process.json"
 
     def port(self, service: Service) -> int | None:
         """The service's port; None before its first start."""

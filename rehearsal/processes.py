@@ -17,7 +17,7 @@ import httpx
 import psutil
 
 from rehearsal import service as serving
-from rehearsal.home import CHECKOUT, HOME_VARIABLE, SERVICES, Home, Service
+from rehearsal.home import CHECKOUT, HOME_VARIABLE, SERVICES, Home, Process, Service
 
 HEALTHY_WITHIN = 60.0
 """Seconds that a service may take to answer, on a machine that does other work."""
@@ -48,29 +48,30 @@ def start(home: Home, ports: dict[Service, int] | None = None) -> dict[Service, 
     return started
 
 
-def stop(home: Home) -> list[Service]:
-    """Stops the services that run, and what they started; gives which."""
+def stop(home: Home) -> list[Process]:
+    """Stops the agent and the services that run, and what they started; gives which."""
     if not home.path.exists():
         return []
+    names: tuple[Process, ...] = ("agent", *SERVICES)
     with _alone(home):
-        running = [(service, process) for service in SERVICES if (process := find(home, service))]
+        running = [(name, process) for name in names if (process := find(home, name))]
         for _, process in running:
             process.terminate()
         _, alive = psutil.wait_procs([process for _, process in running], timeout=10)
         for process in alive:
             process.kill()
         psutil.wait_procs(alive, timeout=10)
-        for service in SERVICES:
-            home.process_file(service).unlink(missing_ok=True)
+        for name in names:
+            home.process_file(name).unlink(missing_ok=True)
         # A service that was killed could not end the runs of its jobs.
         importlib.import_module("rehearsal.databricks.processes").end_all(home.runs)
-    return [service for service, _ in running]
+    return [name for name, _ in running]
 
 
-def find(home: Home, service: Service) -> psutil.Process | None:
-    """The process that serves it, if it runs and is really ours: a process id may have been given to another."""
+def find(home: Home, name: Process) -> psutil.Process | None:
+    """The process, if it runs and is really ours: a process id may have been given to another."""
     try:
-        noted = json.loads(home.process_file(service).read_text())
+        noted = json.loads(home.process_file(name).read_text())
         process = psutil.Process(noted["pid"])
         if process.create_time() != noted["created"] or process.status() == psutil.STATUS_ZOMBIE:
             return None

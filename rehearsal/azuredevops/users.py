@@ -9,6 +9,7 @@ DEVIN = "devin"
 AVERY = "avery"
 ARI = "ari"
 BUILD_SERVICE = "build-service"
+AGENT = "agent"
 NOBODY = "nobody"
 EXPIRED = "expired"
 
@@ -42,5 +43,5 @@ USERS = (
     User(key=NOBODY, display_name="Nobody", principal_name="nobody@rehearsal.example", role="stranger"),
 )
 
-# Every key for which there may be a token: the people, the pipelines, and a token that has run out (it was Dana's).
-KEYS = (*(user.key for user in USERS), BUILD_SERVICE, EXPIRED)
+# Every key for which there may be a token: the people, the pipelines, their agent, and a token that has run out (it was Dana's).
+KEYS = (*(user.key for user in USERS), BUILD_SERVICE, AGENT, EXPIRED)

@@ -36,6 +36,12 @@ SEEDS = (
     Seed(key="dana", kind="user", name="dana@rehearsal.example", display_name="Dana", groups=("data-engineers",)),
     Seed(key="devin", kind="user", name="devin@rehearsal.example", display_name="Devin", groups=("data-engineers",)),
     Seed(
+        key="previewer",
+        kind="service_principal",
+        name="0e3f6c1a-93c4-4b8e-8f6d-2a7b9c5d1e03",
+        display_name="previewer",
+    ),
+    Seed(
         key="deployer-test",
         kind="service_principal",
         name="5d0c7a52-6d0f-4f0e-9a57-3f4f5f1c7e01",

@@ -1,0 +1,103 @@
+"""What the rehearsal's pipelines run with: the agent, and what an administrator puts into the variable groups.
+
+The agent is a process like one on a machine of one's own: it hands on its environment to the steps that it runs, with
+the Pulumi engine and the cache of tools, and holds no credential but its own. Those of the services come to a step from
+the variable groups, as they do on Azure.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import psutil
+
+from rehearsal import processes, shell
+from rehearsal.home import CHECKOUT, Home, Process
+from rehearsal.toolchain import Toolchain, cache
+
+AGENT: Process = "agent"
+TOKEN_VARIABLE = "REHEARSAL_AGENT_TOKEN"  # noqa: S105 - the name of a variable
+PARALLEL = 2
+
+_USERS = {"preview": "previewer", "test": "deployer-test", "production": "deployer-production"}
+"""Purpose of a variable group -> who signs in to Databricks with it."""
+
+
+def start(home: Home, engine: Toolchain) -> bool:
+    """Starts the agent unless it runs; says whether it had to. The services must answer."""
+    if processes.find(home, AGENT) is not None:
+        return False
+    command = [sys.executable, "-m", "rehearsal.agent", "--server", home.address("azuredevops")]
+    command += ["--name", "rehearsal", "--work", str(home.agent / "work"), "--tools", str(cache.folder() / "agent")]
+    command += ["--parallel", str(PARALLEL)]
+    home.agent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with home.log(AGENT).open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=CHECKOUT,
+            env=environment(home, engine) | {TOKEN_VARIABLE: home.credentials.users["azuredevops"][AGENT]},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C in the terminal is not for it
+        )
+    noted = {"pid": process.pid, "created": psutil.Process(process.pid).create_time()}
+    home.process_file(AGENT).write_text(json.dumps(noted))
+    process.returncode = 0  # it lives on when this process ends; Popen would warn that it does
+    return True
+
+
+def environment(home: Home, engine: Toolchain, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The agent's environment, which its steps get too: the engine, and no credential."""
+    set_ = shell.variables(home, engine, inherited)
+    kept = {name: value for name, value in inherited.items() if not name.startswith((*shell.FOREIGN, "GIT_CONFIG_"))}
+    ours = engine.environment(home.agent / "pulumi")
+    names = ("NO_PROXY", "no_proxy", "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER")
+    ours |= {name: set_[name] for name in names}
+    # Behind the front stands no virtual environment: the steps make their own.
+    front = [home.commands, *engine.bin_directories, Path(sys.base_prefix) / "bin"]
+    rest = [each for each in kept.get("PATH", os.defpath).split(os.pathsep) if each != str(Path(sys.prefix) / "bin")]
+    ours["PATH"] = os.pathsep.join([*map(str, front), *rest])
+    kept.pop("VIRTUAL_ENV", None)
+    return kept | ours
+
+
+def values(home: Home, purpose: str) -> dict[str, dict[str, object]]:
+    """What an administrator puts into the group: variables by name, as the service takes them."""
+    token = home.credentials.users["databricks"][_USERS[purpose]]
+    backend = f"{home.backend.as_uri()}?metadata=skip"
+    plain = {"DATABRICKS_HOST": home.workspace_host, "DATABRICKS_AUTH_TYPE": "pat", "PULUMI_BACKEND_URL": backend}
+    secret = {"DATABRICKS_TOKEN": token, "PULUMI_CONFIG_PASSPHRASE": home.passphrase.read_text().strip()}
+    return {
+        "purpose": {"value": purpose, "isSecret": False},
+        **{name: {"value": value, "isSecret": False} for name, value in plain.items()},
+        **{name: {"value": value, "isSecret": True} for name, value in secret.items()},
+    }
+
+
+def fill_variable_groups(home: Home, project: str) -> None:
+    """Puts the values into the groups that the stacks have made.
+
+    Args:
+        home: the rehearsal.
+        project: the project's id.
+
+    Raises:
+        httpx.HTTPError: the service refuses.
+    """
+    token = home.credentials.users["azuredevops"]["administrator"]
+    url = f"{home.organization_url}/{quote(project)}/_apis/distributedtask/variablegroups"
+    with httpx.Client(trust_env=False, timeout=60, auth=("", token), params={"api-version": "7.1"}) as client:
+        groups = client.get(url).raise_for_status().json()["value"]
+        for group in groups:
+            purpose = str((group["variables"].get("purpose") or {}).get("value"))
+            if purpose in _USERS:
+                body = group | {"variables": values(home, purpose)}
+                client.put(
+                    f"{home.organization_url}/_apis/distributedtask/variablegroups/{group['id']}", json=body
+                ).raise_for_status()
