@@ -1,7 +1,6 @@
 """The approval that a stage waits for: who may give it, on what, and what the stage would change."""
 
 from pathlib import Path
-from typing import Any
 
 from rehearsal.pages import diffs
 from rehearsal.pages.api import Refused
@@ -40,11 +39,7 @@ async def shown(visit: Visit, content: Document, repositories: Path) -> Page:
     if approval is None:
         raise Refused(404, "There is no such approval of this run.")
     project, run = content["project"], content["run"]
-    environment = await _environment(visit, project, approval)
-    checks: list[Document] = []
-    if environment:
-        query = {"resourceType": "environment", "resourceId": environment["id"], "$expand": "settings"}
-        checks = await visit.api.either(api(project, "pipelines", "checks", "configurations"), [], **query)
+    environment, checks = await _environment(visit, project, approval)
     content |= {
         "approval": approval,
         "environment": environment,
@@ -70,15 +65,28 @@ def _steps(approval: Document) -> list[Document]:
     ]
 
 
-async def _environment(visit: Visit, project: str, approval: Document) -> Document | None:
-    """The environment whose check the approval is."""
-    resource: Any = approval.get("resource") or {}
-    listed = await visit.api.either(api(project, "distributedtask", "environments"), [])
-    stage = str(approval["stage"] or "")
-    id_ = str(resource.get("id", ""))
-    by_id = [each for each in listed if str(each["id"]) == id_ and resource.get("type", "environment") == "environment"]
-    by_name = [each for each in listed if each["name"].casefold() == stage.casefold()]
-    return next(iter([*by_id, *by_name]), None)
+async def _environment(visit: Visit, project: str, approval: Document) -> tuple[Document | None, list[Document]]:
+    """The environment that the approval holds, with its checks.
+
+    An approval doesn't name it; so it is the one with an approval by the same people, if need be that of the stage's
+    name.
+    """
+    asked = {each["assignedApprover"]["id"] for each in approval.get("steps") or [] if each.get("assignedApprover")}
+    found = []
+    for each in await visit.api.either(api(project, "distributedtask", "environments"), []):
+        query = {"resourceType": "environment", "resourceId": each["id"], "$expand": "settings"}
+        checks = await visit.api.either(api(project, "pipelines", "checks", "configurations"), [], **query)
+        if any(_asks(check) == asked for check in checks):
+            found.append((each, checks))
+    stage = str(approval["stage"] or "").casefold()
+    found.sort(key=lambda each: each[0]["name"].casefold() != stage)
+    return found[0] if found else (None, [])
+
+
+def _asks(check: Document) -> set[str] | None:
+    if check["type"]["name"] != "Approval":
+        return None
+    return {each["id"] for each in (check.get("settings") or {}).get("approvers") or []}
 
 
 async def _change(
