@@ -106,6 +106,8 @@ def assigned(store: Store, approval: Document, user: Document) -> list[Document]
     """The steps that wait for this user."""
     mine = identities.closure(store, user["id"])
     waiting = [each for each in approval["steps"] if each["status"] == "pending" and each["assignedApprover"] in mine]
+    # The step of the person's own first: a group's can be taken by others.
+    waiting.sort(key=lambda each: bool(each["assignedApprover"] != user["id"]))
     took_part = any(each["actualApprover"] == user["id"] for each in approval["steps"])
     if approval["everybody"]:
         return waiting
