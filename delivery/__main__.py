@@ -17,6 +17,7 @@ from delivery.environment import cleaned
 
 # In the order in which a release meets them.
 MODULES = {
+    "doctor": "delivery.doctor",
     "venv": "delivery.venv",
     "package": "delivery.package",
     "verify": "delivery.verify",

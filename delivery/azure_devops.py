@@ -11,6 +11,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from email.utils import parsedate_to_datetime
 from functools import cache
 from pathlib import Path
@@ -124,6 +125,17 @@ class AzureDevOps:
         token = known.get("SYSTEM_ACCESSTOKEN") or known.get("AZDO_PERSONAL_ACCESS_TOKEN")
         return cls(url, project, token or _signed_in_by_hand, progress=progress, attempts=attempts)
 
+    def at(self, url: str) -> "AzureDevOps":
+        """The same client for a part of the service that has an address of its own, as `resourceAreas` tells it.
+
+        Raises:
+            AzureDevOpsError: the address isn't one of the service.
+        """
+        self._check_address(url)
+        other = copy(self)
+        other.organization_url = url.rstrip("/")
+        return other
+
     def get(self, path: str, *, query: Query | None = None, api_version: str = API_VERSION) -> Any:
         """Reads; repeated after every passing fault.
 
@@ -178,17 +190,14 @@ class AzureDevOps:
         Raises:
             AzureDevOpsError: it can't be had, or the address isn't one of the service.
         """
-        host = urlsplit(url)
-        own = (host.scheme, host.netloc) == (self._host.scheme, self._host.netloc)
-        if not own and not (host.scheme == "https" and (host.hostname or "").endswith(SERVICE_HOSTS)):
-            raise AzureDevOpsError(f"download from {host.netloc}", "not an address of the service")
+        self._check_address(url)
 
         def keep(answer: requests.Response) -> None:
             with target.open("wb") as file:
                 for chunk in answer.iter_content(CHUNK_BYTES):
                     file.write(chunk)
 
-        self._send("GET", url, f"GET {host.path}", repeat=True, stream=True, keep=keep)
+        self._send("GET", url, f"GET {urlsplit(url).path}", repeat=True, stream=True, keep=keep)
 
     def download_artifact(self, build_id: int, name: str, folder: Path) -> None:
         """Puts the files of a run's artifact into a folder.
@@ -212,6 +221,13 @@ class AzureDevOps:
             except (zipfile.BadZipFile, zlib.error) as error:
                 raise AzureDevOpsError(f"artifact '{name}' of run {build_id}", f"no zip file ({error})") from None
             (files / name).replace(folder)  # they are in a folder of the artifact's name
+
+    def _check_address(self, url: str) -> None:
+        """The token goes to the service and to nobody else."""
+        host = urlsplit(url)
+        own = (host.scheme, host.netloc) == (self._host.scheme, self._host.netloc)
+        if not own and not (host.scheme == "https" and (host.hostname or "").endswith(SERVICE_HOSTS)):
+            raise AzureDevOpsError(f"the address {host.scheme}://{host.netloc}", "not one of the service")
 
     def _change(self, method: str, path: str, json: Any, query: Query | None, api_version: str, *, repeat: bool) -> Any:
         answer = self._ask(method, path, query, api_version, repeat=repeat, json=json)

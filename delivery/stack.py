@@ -6,7 +6,7 @@ Pulumi's own view (outputs, resources) is asked through `pulumi_cli`.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,9 @@ class Stack:
         workspace_host, organization_url: None where only the environment's variables say it.
         project: the Azure DevOps project's name, where this stack or the one that it reads from says it.
         approvers: the gate's; empty for continuous deployment.
+        settings: all settings of its file, by key without the namespace.
+        control_plane: the setting `controlPlane`, of this stack or of the one that it reads from.
+        owns_control_plane: which of the two.
     """
 
     name: str
@@ -45,6 +48,9 @@ class Stack:
     organization_url: str | None
     project: str
     approvers: tuple[str, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    control_plane: Mapping[str, Any] = field(default_factory=dict)
+    owns_control_plane: bool = False
 
 
 def read_stack(project: Path, name: str) -> Stack:
@@ -77,19 +83,26 @@ def read_stack(project: Path, name: str) -> Stack:
         organization_url=services.get("organizationUrl"),
         project=str(_mapping(control_plane.get("project")).get("name") or PROJECT),
         approvers=tuple(map(str, _mapping(settings.get("gate")).get("approvers") or ())),
+        settings=settings,
+        control_plane=control_plane,
+        owns_control_plane=owner is settings,
     )
 
 
-def workspace_client(stack: Stack, environment: Mapping[str, str] | None = None) -> "WorkspaceClient":
+def workspace_client(stack: Stack, *, retry_seconds: int | None = None) -> "WorkspaceClient":
     """The official client of the stack's workspace, signed in with the environment's DATABRICKS_ variables.
+
+    Args:
+        stack: which says where the workspace is, unless DATABRICKS_HOST does.
+        retry_seconds: how long a request is repeated after passing faults; by default the client's own five minutes.
 
     Raises:
         UnusableError: no address, two addresses, or no credential.
     """
-    from databricks.sdk import WorkspaceClient  # noqa: PLC0415 - half a second; and `doctor` tells when it is missing
+    from databricks.sdk import WorkspaceClient  # noqa: PLC0415 - half a second that not every command needs
+    from databricks.sdk.core import Config  # noqa: PLC0415 - as above
 
-    known = os.environ if environment is None else environment
-    told = known.get("DATABRICKS_HOST", "").rstrip("/")
+    told = os.environ.get("DATABRICKS_HOST", "").rstrip("/")
     host = (stack.workspace_host or told).rstrip("/")
     if not host:
         remedy = f"set it, or {NAMESPACE}:services.workspaceHost in Pulumi.{stack.name}.yaml"
@@ -98,7 +111,7 @@ def workspace_client(stack: Stack, environment: Mapping[str, str] | None = None)
         found = f"it says {told}, but Pulumi.{stack.name}.yaml says {host}"
         raise UnusableError("DATABRICKS_HOST", found, "unset what is left over")
     try:
-        return WorkspaceClient(host=host)
+        return WorkspaceClient(config=Config(host=host, retry_timeout_seconds=retry_seconds))
     except ValueError as error:
         # The client words everything so: no credential, two of them, a wrong kind.
         remedy = "set DATABRICKS_AUTH_TYPE and what it needs, or DATABRICKS_TOKEN"
@@ -106,7 +119,7 @@ def workspace_client(stack: Stack, environment: Mapping[str, str] | None = None)
 
 
 def azure_devops_client(
-    stack: Stack, project_name: str | None = None, progress: Progress | None = None
+    stack: Stack, project_name: str | None = None, progress: Progress | None = None, attempts: int | None = None
 ) -> "AzureDevOps":
     """The client of the stack's project in Azure DevOps, signed in with what the environment has.
 
@@ -114,17 +127,18 @@ def azure_devops_client(
         stack: says organisation and project where the environment doesn't.
         project_name: another project.
         progress: hears of waits.
+        attempts: how often a request is tried at the most.
 
     Raises:
         UnusableError: no address of the organisation.
     """
-    from delivery.azure_devops import AzureDevOps  # noqa: PLC0415 - `doctor` tells when requests is missing
+    from delivery.azure_devops import ATTEMPTS, AzureDevOps  # noqa: PLC0415 - as above
 
     known = dict(os.environ)
     if stack.organization_url:
         known.setdefault("AZDO_ORG_SERVICE_URL", stack.organization_url)
     name = project_name or known.get("SYSTEM_TEAMPROJECT") or stack.project
-    return AzureDevOps.from_environment(name, environment=known, progress=progress)
+    return AzureDevOps.from_environment(name, environment=known, progress=progress, attempts=attempts or ATTEMPTS)
 
 
 def _settings(project: Path, name: str) -> dict[str, Any]:

@@ -151,7 +151,7 @@ def test_a_download_that_is_cut_off_is_begun_again(organization: Organization, p
     "url", ["https://example.com/x", "http://x.visualstudio.com/", "https://visualstudio.com.example/x"]
 )
 def test_the_token_goes_to_no_other_host(organization: Organization, project: str, tmp_path: Path, url: str) -> None:
-    with pytest.raises(AzureDevOpsError, match="not an address of the service"):
+    with pytest.raises(AzureDevOpsError, match="not one of the service"):
         organization.client(project).download(url, tmp_path / "file")
 
 
