@@ -34,7 +34,7 @@ gate = DeploymentGate("gate", gate_args, options)
 variables_args = PipelineVariablesArgs(
     project_id=control_plane.project_id,
     purpose=config.environment,
-    pipelines={"release": control_plane.release_pipeline_id},
+    pipelines={"release": control_plane.release_pipeline_id, "drift": control_plane.drift_pipeline_id},
     only_from=control_plane.default_branch,
 )
 variables = PipelineVariables("variables", variables_args, options)

@@ -17,7 +17,7 @@ from components.settings_model import ControlPlane as ControlPlaneSettings
 from components.settings_model import Settings
 from components.source_control import SourceControl, SourceControlArgs
 
-NEEDED = ("project_id", "default_branch", "release_pipeline_id", "folder", "folder_url")
+NEEDED = ("project_id", "default_branch", "release_pipeline_id", "drift_pipeline_id", "folder", "folder_url")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,7 @@ class ControlPlane:
         project_id: the project that the environment is made in.
         default_branch: the short name of the branch to deploy from.
         release_pipeline_id: the one pipeline that deploys.
+        drift_pipeline_id: the one that compares what is there with what was deployed.
         exports: what the owning stack exports of it: for people, and for the other stacks.
         owned: the components, in the stack that owns them.
     """
@@ -35,6 +36,7 @@ class ControlPlane:
     project_id: pulumi.Input[str]
     default_branch: str
     release_pipeline_id: pulumi.Input[int]
+    drift_pipeline_id: pulumi.Input[int]
     exports: Mapping[str, Any] = field(default_factory=dict)
     owned: tuple[pulumi.Resource, ...] = ()
 
@@ -70,7 +72,7 @@ def own_control_plane(settings: Settings, owned: ControlPlaneSettings, opts: pul
         PipelineVariablesArgs(
             project_id=source.project_id,
             purpose=naming.PREVIEW,
-            pipelines={"build": pipelines.build_id, "drift": pipelines.drift_id},
+            pipelines={"build": pipelines.build_id},
             only_from=None,
         ),
         opts,
@@ -91,6 +93,7 @@ def own_control_plane(settings: Settings, owned: ControlPlaneSettings, opts: pul
         project_id=source.project_id,
         default_branch=branch,
         release_pipeline_id=pipelines.release_id,
+        drift_pipeline_id=pipelines.drift_id,
         exports={
             "project_id": source.project_id,
             "project_url": naming.project_url(url, owned.project.name),
@@ -101,6 +104,7 @@ def own_control_plane(settings: Settings, owned: ControlPlaneSettings, opts: pul
             "build_pipeline_url": _pipeline_url(url, source.project_id, pipelines.build_id),
             "release_pipeline_id": pipelines.release_id,
             "release_pipeline_url": _pipeline_url(url, source.project_id, pipelines.release_id),
+            "drift_pipeline_id": pipelines.drift_id,
             "drift_pipeline_url": _pipeline_url(url, source.project_id, pipelines.drift_id),
         },
         owned=(source, pipelines, variables, policies),
@@ -138,6 +142,7 @@ def read_control_plane(settings: Settings) -> ControlPlane:
         project_id=reference.require_output("project_id"),
         default_branch=str(exported["default_branch"]),
         release_pipeline_id=reference.require_output("release_pipeline_id").apply(int),
+        drift_pipeline_id=reference.require_output("drift_pipeline_id").apply(int),
     )
 
 

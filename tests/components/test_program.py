@@ -74,18 +74,22 @@ def test_the_gate_of_production_stands_in_the_project_and_for_the_pipeline_of_th
     release = next(each for each in of_test.all("BuildDefinition") if each.inputs["name"] == "release")
 
     assert of_prod.one("Environment").inputs["projectId"] == "id of source-project"
-    assert {each.inputs["pipelineId"] for each in of_prod.all("PipelineAuthorization")} == {int(release.id)}
+    used = [each.inputs for each in of_prod.all("PipelineAuthorization")]
+    assert [each["pipelineId"] for each in used if each["type"] == "environment"] == [int(release.id)]
 
 
-def test_the_credentials_of_production_are_read_by_releases_of_main_alone(
+def test_the_credentials_of_production_are_read_by_release_and_drift_of_main_alone(
     of_test: Recording, of_prod: Recording
 ) -> None:
-    release = next(each for each in of_test.all("BuildDefinition") if each.inputs["name"] == "release")
+    ids = {each.inputs["name"]: int(each.id) for each in of_test.all("BuildDefinition")}
 
     group = of_prod.one("VariableGroup")
     readers = [each.inputs for each in of_prod.all("PipelineAuthorization") if each.inputs["type"] == "variablegroup"]
     assert group.inputs["name"] == "databricks-cicd-production"
-    assert [(each["resourceId"], each["pipelineId"]) for each in readers] == [(group.id, int(release.id))]
+    assert {(each["resourceId"], each["pipelineId"]) for each in readers} == {
+        (group.id, ids["release"]),
+        (group.id, ids["drift"]),
+    }
     assert group.id in [each.inputs["targetResourceId"] for each in of_prod.all("CheckBranchControl")]
 
 
@@ -106,6 +110,7 @@ def test_the_stacks_export_ids_addresses_and_the_release(of_test: Recording, of_
         "build_pipeline_id",
         "build_pipeline_url",
         "default_branch",
+        "drift_pipeline_id",
         "drift_pipeline_url",
         "project_id",
         "project_url",
