@@ -26,7 +26,8 @@ async def _status(visit: Visit) -> Page:
     # Production last: releases go from left to right.
     found.sort(key=lambda each: ("prod" in str(each["folder"]), each["folder"]))
     contents = {((each["record"] or {}).get("current") or {}).get("content") for each in found}
-    same = len(found) > 1 and len(contents) == 1 and None not in contents
+    settled = all((each["record"] or {}).get("state") == "deployed" for each in found)
+    same = settled and len(contents) == 1 and None not in contents
     return Page("databricks/status.html.j2", {"found": found, "same": same})
 
 
