@@ -1,6 +1,7 @@
 """The Azure DevOps stand-in as one application."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
@@ -30,17 +31,57 @@ from rehearsal.azuredevops import (
     runs,  # noqa: F401 - publishes its locations
     security,  # noqa: F401 - publishes its locations
     service_endpoints,  # noqa: F401 - publishes its locations
+    users,
     variable_groups,  # noqa: F401 - publishes its locations
 )
 from rehearsal.azuredevops.context import ORGANIZATION, Service
 from rehearsal.azuredevops.errors import ServiceError, error_page
 from rehearsal.azuredevops.git_http import GitRoute
 from rehearsal.azuredevops.routing import LOCATIONS, LocationRoute
+from rehearsal.azuredevops.runs.orchestrator import Orchestrator
+from rehearsal.azuredevops.runs.protocol import AgentRoute
 from rehearsal.pages import Lazy
 from rehearsal.service import Controlled
 
 
-def create_app(state: Path, *, control_token: str, credentials: dict[str, str]) -> ASGIApp:
+class Organization(Controlled):
+    """The application, with its control endpoints. Whoever makes one closes it.
+
+    Args:
+        app: the service behind the front end.
+        service: the state.
+        orchestrator: carries runs on; None: nobody does.
+        control_token, reset: see `rehearsal.service.Controlled`.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        service: Service,
+        orchestrator: Orchestrator | None,
+        *,
+        control_token: str,
+        reset: Callable[[], None],
+    ) -> None:
+        super().__init__(app, control_token=control_token, reset=reset, error_page=error_page)
+        self._service = service
+        self._orchestrator = orchestrator
+
+    def close(self) -> None:
+        """Stops carrying runs on. They stay as they are; the next service with this state goes on with them."""
+        if self._orchestrator is not None:
+            self._orchestrator.close()
+        self._service.store.close()
+
+
+def create_app(
+    state: Path,
+    *,
+    control_token: str,
+    credentials: dict[str, str],
+    orchestrate: bool = False,
+    agent_timeout: float = 15.0,
+) -> Organization:
     """The service, with its request log, faults and control endpoints.
 
     The organisation's URL is `http://127.0.0.1:PORT/rehearsal`.
@@ -49,8 +90,10 @@ def create_app(state: Path, *, control_token: str, credentials: dict[str, str]) 
         state: the folder for the database and the repositories; made when it is missing.
         control_token: for the control endpoints, see `rehearsal.service`.
         credentials: personal access tokens by user key, see `users.KEYS`.
+        orchestrate: carry runs out, and start those that triggers ask for. Otherwise runs are accepted and wait.
+        agent_timeout: seconds without a word from an agent, after which its jobs are given up.
     """
-    service = Service(state, credentials)
+    service = Service(state, credentials, orchestrated=orchestrate)
 
     def first_day() -> None:
         with service.store.transaction():
@@ -68,7 +111,9 @@ def create_app(state: Path, *, control_token: str, credentials: dict[str, str]) 
         first_day()
 
     first_day()
+    orchestrator = Orchestrator(service, agent_timeout) if orchestrate else None
     routes: list[BaseRoute] = [OptionsRoute(service), GitRoute(service)]
+    routes.append(AgentRoute(service, credentials.get(users.AGENT), orchestrator))
     # The longer template first: `{*x}` at the end of a shorter one would take what is meant for it.
     ordered = sorted(LOCATIONS, key=lambda each: (each.template.count("/"), "{*" not in each.template), reverse=True)
     routes += [LocationRoute(each, service) for each in ordered]
@@ -80,7 +125,7 @@ def create_app(state: Path, *, control_token: str, credentials: dict[str, str]) 
         return site(api, credentials, control_token, service.repositories)
 
     router = Router(routes, default=Lazy(pages), redirect_slashes=False)
-    return Controlled(router, control_token=control_token, reset=reset, error_page=error_page)
+    return Organization(router, service, orchestrator, control_token=control_token, reset=reset)
 
 
 class OptionsRoute(BaseRoute):

@@ -5,9 +5,10 @@ import binascii
 import hmac
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -52,9 +53,10 @@ class Service:
     Args:
         state: the folder with the database and the repositories.
         credentials: personal access tokens by user key; see `users.KEYS`.
+        orchestrated: whether runs are carried out; otherwise they are accepted and wait, and nothing starts by itself.
     """
 
-    def __init__(self, state: Path, credentials: dict[str, str]) -> None:
+    def __init__(self, state: Path, credentials: dict[str, str], *, orchestrated: bool = False) -> None:
         unknown = sorted(set(credentials) - set(users.KEYS))
         if unknown:
             raise ValueError(f"credentials for {', '.join(unknown)}; there are: {', '.join(users.KEYS)}")
@@ -63,10 +65,14 @@ class Service:
         self.repositories.mkdir(parents=True, exist_ok=True)
         self.artifacts = state / "artifacts"
         self.artifacts.mkdir(exist_ok=True)
+        self.orchestrated = orchestrated
+        self.wake: Callable[[], None] = lambda: None
+        """Says that there may be something to do for a run."""
         self._credentials = credentials
 
     def sign_in(self, authorization: str | None) -> Document:
-        """The identity behind an `Authorization` header with a PAT, or with the same token as one of Entra.
+        """The identity behind an `Authorization` header with a PAT, with the same token as one of Entra, or with the
+        access token of a job that runs.
 
         Raises:
             ServiceError: 401, when there is none, or the token is unknown or has run out.
@@ -80,7 +86,12 @@ class Service:
         if key == users.EXPIRED:
             message = "Access Denied: The Personal Access Token used has expired."
             raise ServiceError(401, message, "UnauthorizedRequestException", challenge)
-        if key is None:
+        # What an agent signs in with is good for its own protocol alone.
+        if key is None or key == users.AGENT:
+            owner = self.store.get("job-token", sha256((token or "").encode()).hexdigest())
+            identity = self.store.get("identity", owner["identity"]) if owner else None
+            if identity is not None:
+                return identity
             message = "TF400813: The user '' is not authorized to access this resource."
             raise ServiceError(401, message, "UnauthorizedRequestException", challenge)
         identity = self.store.get("identity", fixed_id("user", key))

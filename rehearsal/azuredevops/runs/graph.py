@@ -143,5 +143,9 @@ def outputs(job: Document) -> dict[str, str]:
 def secret_outputs(graph: Document) -> set[str]:
     """The values of output variables that no log may show."""
     return {
-        each["value"] for _, _, leg in legs(graph) for each in leg["outputs"].values() if each["secret"] if each["value"]
+        each["value"]
+        for _, _, leg in legs(graph)
+        for each in leg["outputs"].values()
+        if each["secret"]
+        if each["value"]
     }

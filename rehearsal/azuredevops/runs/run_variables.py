@@ -48,9 +48,7 @@ def of_settings(definition: Document) -> tuple[Variable, ...]:
     """The variables that stand in the pipeline's settings."""
     known = definition["body"].get("variables") or {}
     return tuple(
-        Variable(
-            name=name, value=str(each.get("value") or ""), secret=bool(each.get("isSecret")), position=_SETTINGS
-        )
+        Variable(name=name, value=str(each.get("value") or ""), secret=bool(each.get("isSecret")), position=_SETTINGS)
         for name, each in known.items()
     )
 
@@ -58,9 +56,7 @@ def of_settings(definition: Document) -> tuple[Variable, ...]:
 def of_queue_time(run: Document) -> tuple[Variable, ...]:
     """The variables that were given when the run was queued."""
     return tuple(
-        Variable(
-            name=name, value=str(each.get("value") or ""), secret=bool(each.get("isSecret")), position=_QUEUE_TIME
-        )
+        Variable(name=name, value=str(each.get("value") or ""), secret=bool(each.get("isSecret")), position=_QUEUE_TIME)
         for name, each in run["variables"].items()
     )
 

@@ -9,7 +9,7 @@ from rehearsal.agent.language.errors import PipelineError
 from rehearsal.agent.language.plan import Pipeline, RepositoryResource
 from rehearsal.agent.language.sources import ReadFile
 from rehearsal.agent.language.variables import GroupVariable
-from rehearsal.azuredevops import build, git_store
+from rehearsal.azuredevops import build, git_store, variable_groups
 from rehearsal.azuredevops.context import Service, by_name
 from rehearsal.azuredevops.errors import ServiceError, invalid
 from rehearsal.azuredevops.git_store import Git, GitError
@@ -56,7 +56,13 @@ def reader(here: Git, commit: str) -> ReadFile:
 
 def find_group(store: Store, project: Document, name: str) -> Mapping[str, GroupVariable] | None:
     """The variables of a variable group, or None."""
-    return None
+    group = variable_groups.find_group(store, project, name)
+    if group is None:
+        return None
+    return {
+        key: GroupVariable(str(each.get("value") or ""), bool(each.get("isSecret")))
+        for key, each in group["variables"].items()
+    }
 
 
 def compiled(service: Service, project: Document, run: Document) -> Pipeline:
