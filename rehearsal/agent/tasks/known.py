@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rehearsal.agent.language.errors import PipelineError
-from rehearsal.agent.language.plan import Job, Pipeline, ScriptStep, TaskStep, job_steps
+from rehearsal.agent.language.plan import CheckoutStep, Job, Pipeline, ScriptStep, TaskStep, job_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +25,12 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task in one major version. `unsupported`: inputs with a meaning that this agent can't give them.
-
-    `instance_name` is what a step is called that has no display name; `{input}` in it stands for that input's value.
-    """
+    """One task in one major version. `unsupported`: inputs with a meaning that this agent can't give them."""
 
     name: str
     version: int
     title: str
     description: str
-    instance_name: str
     inputs: tuple[Input, ...]
     unsupported: tuple[str, ...] = ()
 
@@ -57,7 +53,6 @@ _BASH = Task(
     3,
     "Bash",
     "Run a Bash script on macOS, Linux, or Windows",
-    "Bash Script",
     (
         Input("targetType", default="filePath", options=("filePath", "inline")),
         Input("filePath"),
@@ -73,7 +68,6 @@ _COMMAND_LINE = Task(
     2,
     "Command line",
     "Run a command line script using Bash on Linux and macOS and cmd.exe on Windows",
-    "Command Line Script",
     (
         Input("script", required=True),
         Input("workingDirectory", ("cwd",)),
@@ -85,7 +79,6 @@ _USE_PYTHON = Task(
     0,
     "Use Python version",
     "Use the specified version of Python from the tool cache, optionally adding it to the PATH",
-    "Use Python {versionSpec}",
     (
         Input("versionSpec", default="3.x", required=True),
         Input("disableDownloadFromRegistry", default="false"),
@@ -100,7 +93,6 @@ _PUBLISH_TESTS = Task(
     2,
     "Publish Test Results",
     "Publish test results to Azure Pipelines",
-    "Publish Test Results {testResultsFiles}",
     (
         Input("testRunner", ("testResultsFormat",), "JUnit", True, ("JUnit", "NUnit", "VSTest", "XUnit", "CTest")),
         Input("testResultsFiles", default="**/TEST-*.xml", required=True),
@@ -120,7 +112,6 @@ _PUBLISH_COVERAGE = Task(
     2,
     "Publish code coverage results v2",
     "Publish any of the code coverage results from a build",
-    "Publish code coverage results",
     (
         Input("summaryFileLocation", required=True),
         Input("pathToSources"),
@@ -132,7 +123,6 @@ _PUBLISH_ARTIFACT = Task(
     1,
     "Publish Pipeline Artifacts",
     "Publish (upload) a file or directory as a named artifact for the current run",
-    "Publish Pipeline Artifact",
     (
         Input("path", ("targetPath",), "$(Pipeline.Workspace)", True),
         Input("artifactName", ("artifact",)),
@@ -149,7 +139,6 @@ _DOWNLOAD_ARTIFACT = Task(
     2,
     "Download Pipeline Artifacts",
     "Download build and pipeline artifacts",
-    "Download Pipeline Artifact",
     (
         Input("source", ("buildType",), "current", True, ("current", "specific")),
         Input("project"),
@@ -171,7 +160,6 @@ _CACHE = Task(
     2,
     "Cache",
     "Cache files between runs",
-    "Cache",
     (
         Input("key", required=True),
         Input("path", required=True),
@@ -195,10 +183,12 @@ KNOWN: Mapping[str, Task] = {
 }
 """`Name@Version` of every task that can be run."""
 
-CHECKOUT = Task("Checkout", 1, "Get sources", "Get sources from a repository", "Checkout", ())
+CHECKOUT = Task("Checkout", 1, "Get sources", "Get sources from a repository", ())
 """What `checkout` is carried out by; nobody can name it."""
 
-_SHORT_FORMS = {"script": "CmdLine", "bash": "Bash"}
+_SHELLS = ("script", "bash")
+_CHECKOUT_INPUTS = ("clean", "fetchDepth", "fetchTags", "persistCredentials", "path")
+_OFF = ("false", "")
 
 
 def find(step: TaskStep) -> Task | None:
@@ -218,9 +208,18 @@ def check(pipeline: Pipeline) -> None:
             for step in job_steps(job):
                 if isinstance(step, TaskStep):
                     _check_task(step, job)
-                elif isinstance(step, ScriptStep) and step.shell not in _SHORT_FORMS:
+                elif isinstance(step, ScriptStep) and step.shell not in _SHELLS:
                     message = f"'{step.shell}' steps are not supported in the rehearsal: there is no PowerShell"
                     raise PipelineError(message, step.position)
+                elif isinstance(step, CheckoutStep):
+                    _check_checkout(step)
+
+
+def _check_checkout(step: CheckoutStep) -> None:
+    for name, value in step.inputs.items():
+        if name not in _CHECKOUT_INPUTS and value.lower() not in _OFF:
+            message = f"'{name}' of checkout is not supported in the rehearsal; it has: {', '.join(_CHECKOUT_INPUTS)}"
+            raise PipelineError(message, step.position)
 
 
 def _check_task(step: TaskStep, job: Job) -> None:
