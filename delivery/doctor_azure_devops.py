@@ -4,6 +4,7 @@ Whether a name must be free depends on whether the stack has been set up: a thin
 manage stops the first `up`.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -45,13 +46,12 @@ def examine(
     try:
         client = azure_devops_client(stacks[0], project_name, progress, attempts=ATTEMPTS)
         findings.append(_sign_in(client))
-        for finding in _project(client, stacks, kept):
-            findings.append(finding)
-        for finding in _approvers(client, stacks):
+        # One by one, so that what was found is kept when the service fails at the next.
+        for finding in itertools.chain(_project(client, stacks, kept), _approvers(client, stacks)):
             findings.append(finding)
     except UnusableError as error:
         [wrong] = error.mistakes
-        name = "sign-in" if not findings else wrong.key
+        name = "sign-in" if isinstance(error, AzureDevOpsError) and not findings else wrong.key
         findings.append(_finding(name, "missing", wrong.found, wrong.remedy))
     return findings
 
