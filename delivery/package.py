@@ -72,6 +72,7 @@ def add_parser(add: Add) -> None:
     """The command line of `package`."""
     made = add("package", _command, "a commit as an artifact, with a manifest", TEXT, CODES)
     made.add_argument("--output", type=Path, required=True, help="the artifact's folder; made, or empty before")
+    made.add_argument("--digest-file", type=Path, help="where to write the digest, for `verify --digest @FILE`")
     made.add_argument("--project", type=Path, default=Path(), help="the folder with Pulumi.yaml (this one)")
     made.add_argument("--commit", help="what to package (HEAD, if nothing is uncommitted)")
     made.add_argument(
@@ -93,6 +94,9 @@ def _command(options: argparse.Namespace) -> int:
         built_commit=None if options.commit else os.environ.get("BUILD_SOURCEVERSION"),
     )
     whole = package(wanted, Progress())
+    if options.digest_file:
+        options.digest_file.parent.mkdir(parents=True, exist_ok=True)
+        options.digest_file.write_text(f"{whole.digest}\n", encoding="ascii")
     lines = [f"version {whole.version}", f"content {whole.content}", f"digest  {whole.digest}"]
     tell(lines, {"folder": str(wanted.output), **summary(whole)}, as_json=options.json)
     return 0

@@ -88,12 +88,42 @@ def add_parser(add: Add) -> None:
     """The command line of `verify`."""
     made = add("verify", _command, "an artifact against its manifest and digest", TEXT, CODES)
     made.add_argument("folder", type=Path, help="the artifact")
-    made.add_argument("--digest", help="the digest that `package` has printed; else the manifest's own counts")
+    add_digest(made)
+
+
+def add_digest(parser: argparse.ArgumentParser) -> None:
+    """The option --digest of this and other commands; see `expected_digest`."""
+    parser.add_argument(
+        "--digest",
+        help="the digest that `package` has printed, or @FILE, where it has written it; else the manifest's own counts",
+    )
+
+
+def expected_digest(given: str | None) -> str | None:
+    """The digest that an artifact should have; of `@FILE` the one that stands in the file.
+
+    Raises:
+        UnusableError: there is no such file, or something else in it.
+    """
+    if given is None or not given.startswith("@"):
+        return given
+    file = Path(given[1:])
+    try:
+        found = file.read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        raise UnusableError("--digest", f"{file} can't be read: {error}", "name the file of `package`") from None
+    if not manifest.DIGEST.fullmatch(found):
+        raise UnusableError("--digest", f"{file} holds no digest", "name the file of `package --digest-file`")
+    return found
 
 
 def _command(options: argparse.Namespace) -> int:
-    verdict = verify(options.folder, options.digest, Progress())
-    tell(verdict.lines(), verdict.document(), as_json=options.json)
+    verdict = verify(options.folder, expected_digest(options.digest), Progress())
+    lines = verdict.lines()
+    if verdict.equal and verdict.manifest and os.environ.get("TF_BUILD"):
+        # For later stages: https://learn.microsoft.com/azure/devops/pipelines/scripts/logging-commands
+        lines.append(f"##vso[task.setvariable variable=digest;isOutput=true]{verdict.manifest.digest}")
+    tell(lines, verdict.document(), as_json=options.json)
     return 0 if verdict.equal else 1
 
 

@@ -253,3 +253,29 @@ def test_the_commands_import_neither_the_components_nor_the_rehearsal() -> None:
         assert not imported(path) & {"components", "rehearsal", "pulumi", "tests"}, path
     for path in (ROOT / "components").glob("*.py"):
         assert "delivery" not in imported(path), path
+
+
+def test_the_digest_goes_from_package_to_verify_by_a_file_and_on_to_later_stages(
+    repository: Repository, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact, digest = tmp_path / "artifact", tmp_path / "digest" / "release.sha256"
+    assert main(["package", "--output", str(artifact), "--digest-file", str(digest)]) == 0
+    capsys.readouterr()
+    monkeypatch.setenv("TF_BUILD", "True")
+    assert main(["verify", str(artifact), "--digest", f"@{digest}"]) == 0
+    told = Manifest.read((artifact / "manifest.json").read_bytes()).digest
+    assert f"##vso[task.setvariable variable=digest;isOutput=true]{told}\n" in capsys.readouterr().out
+    digest.write_text("0" * 64)
+    assert main(["verify", str(artifact), "--digest", f"@{digest}"]) == 1
+    assert "setvariable" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("written", [None, "", "no digest", "0" * 63])
+def test_a_file_without_a_digest_is_refused_by_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], written: str | None
+) -> None:
+    file = tmp_path / "release.sha256"
+    if written is not None:
+        file.write_text(written)
+    assert main(["verify", str(tmp_path), "--digest", f"@{file}"]) == 2
+    assert f"--digest: {file}" in capsys.readouterr().err
