@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from rehearsal import doctor, processes, provision, shell, toolchain
+from rehearsal import doctor, pipelines, processes, provision, shell, toolchain
 from rehearsal.home import SERVICES, Home, Service
 from rehearsal.toolchain import compute
 
@@ -103,8 +103,17 @@ def _doctor(_: argparse.Namespace) -> int:
 
 
 def _start(options: argparse.Namespace) -> int:
-    processes.start(Home(), _ports(options))
+    home = Home()
+    processes.start(home, _ports(options))
+    _start_agent(home)
     return _status(options)
+
+
+def _start_agent(home: Home) -> None:
+    """Where there is an engine; without it the pipelines' steps could do nothing."""
+    engine = toolchain.locate()
+    if engine is not None:
+        pipelines.start(home, engine)
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -115,6 +124,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGTERM, end)
     processes.start(home, _ports(options))
+    _start_agent(home)
     try:
         _status(options)
         print("Ctrl-C ends them.", flush=True)
@@ -145,6 +155,8 @@ def _status(_: argparse.Namespace) -> int:
         print(
             f"{service:12} {where:24} {state}{'' if answers or not process else ', but it does not answer'}", flush=True
         )
+    agent = processes.find(home, "agent")
+    print(f"{'agent':12} {'':24} {f'process {agent.pid}' if agent else 'not running'}", flush=True)
     if home.mail.exists():
         print(f"{'mail':12} {home.mail}; `python -m rehearsal mail` lists it")
     return 0 if well else 1

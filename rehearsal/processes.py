@@ -109,7 +109,9 @@ def serve_one(home: Home, service: Service, descriptor: int) -> None:
     credentials = home.credentials
     module = importlib.import_module(f"rehearsal.{service}")
     options: dict[str, Any] = {"control_token": credentials.control, "credentials": credentials.users[service]}
-    if service == "databricks":
+    if service == "azuredevops":
+        options["orchestrate"] = True
+    else:
         compute = importlib.import_module("rehearsal.databricks.compute").Compute
         options["compute"] = compute(runs=home.runs, data=home.data, clusters=home.clusters, mail=home.mail)
     app = module.create_app(home.state(service), **options)
@@ -119,8 +121,7 @@ def serve_one(home: Home, service: Service, descriptor: int) -> None:
     try:
         serving.server(app).run(sockets=[listener])
     finally:
-        if service == "databricks":
-            app.close()  # ends the jobs that run
+        app.close()  # ends what it runs
 
 
 def _exit(*_: object) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import yaml
 
-from rehearsal import processes, pulumi_command, shell, toolchain
+from rehearsal import pipelines, processes, pulumi_command, shell, toolchain
 from rehearsal.home import CHECKOUT, Home
 
 STACKS = ("test", "prod")
@@ -59,6 +59,8 @@ def up(home: Home, project: Path) -> None:
                 "`make rehearsal` goes on from there."
             )
     outputs = {stack: _outputs(home, project, environment, stack) for stack in STACKS}
+    pipelines.fill_variable_groups(home, str(outputs[STACKS[0]]["project_id"]))
+    pipelines.start(home, engine)
     print(_what_stands_where(home, outputs, time.monotonic() - started), flush=True)
 
 
