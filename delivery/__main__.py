@@ -24,6 +24,7 @@ MODULES = {
     "test": "delivery.suites",
     "retain": "delivery.retain",
     "rollback": "delivery.rollback",
+    "status": "delivery.status",
 }
 
 

@@ -1,0 +1,302 @@
+"""`status`: both environments side by side, as table, document and page.
+
+What is shown is read where it happens: the record of releases and the jobs in each workspace, and in Azure DevOps the
+releases on their way. Whether the workspace still holds what the record says is a question for `drift`.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import requests
+from databricks.sdk.errors import NotFound
+from databricks.sdk.errors.base import DatabricksError
+from databricks.sdk.service.workspace import ExportFormat
+
+from delivery import azure_devops_builds as runs
+from delivery import status_page, status_table
+from delivery.commands import Add
+from delivery.console import Progress, UnusableError, tell
+from delivery.stack import Stack, azure_devops_client, read_stack, workspace_client
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
+
+STACKS = ("test", "prod")
+RECORD = ".release/record.json"
+RELEASES_ON_THEIR_WAY = 10
+
+TEXT = """\
+Show the environments side by side: what is deployed (release, commit, build), who approved it, when, how its jobs do,
+how the environments differ, and which releases are on their way. --html writes the same as a page.
+
+It reads the record of releases in each workspace with the credentials of the Databricks client. Without credentials
+for Azure DevOps the releases on their way are left out.
+"""
+CODES = """\
+exit codes:
+  0  told, whatever it is
+  2  wrong usage, or a workspace can't be reached; what could be read is told all the same
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """A recorded release; None where the record says nothing."""
+
+    version: str
+    content: str
+    digest: str
+    commit: str
+    branch: str | None
+    build_id: int | None
+    build: str | None
+    approvers: tuple[str, ...]
+    deployed_at: str | None
+    by: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A job with its last run: `result` as Databricks calls it, None if it hasn't run; `ended` in UTC."""
+
+    name: str
+    result: str | None
+    ended: str | None
+    page: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """One side of the table.
+
+    Args:
+        name, stack, folder, folder_url: which.
+        state: of the record: `deployed`, `deploying`, `failed`; `nothing` without a record.
+        current: what is deployed.
+        attempt: what is being deployed, or has failed to be.
+        jobs: of this environment.
+        history: releases that were deployed, the newest first.
+        files: SHA-256 of the deployed notebooks and files by their path; None if that isn't recorded.
+        problem: why it couldn't be read; None if it could.
+    """
+
+    name: str
+    stack: str
+    folder: str
+    folder_url: str
+    state: str = "nothing"
+    current: Release | None = None
+    attempt: Release | None = None
+    jobs: tuple[Job, ...] = ()
+    history: tuple[Release, ...] = ()
+    files: Mapping[str, str] | None = None
+    problem: str | None = None
+
+    @property
+    def health(self) -> str:
+        """In a few words: of the last deployment and of each job's last run."""
+        if self.problem:
+            return "unknown"
+        if self.state in ("deploying", "failed"):
+            return "a deployment isn't finished" if self.state == "deploying" else "the last deployment failed"
+        failed = [job.name for job in self.jobs if job.result not in (None, "SUCCESS")]
+        if failed:
+            return f"failed last: {', '.join(failed)}"
+        return "well" if any(job.result for job in self.jobs) else "no job has run yet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """How the first environment differs from the second: files of the release by path; None if that isn't known."""
+
+    same: bool
+    added: tuple[str, ...] | None = None
+    changed: tuple[str, ...] | None = None
+    removed: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnItsWay:
+    """A run of the release pipeline that has not ended. `stage` is the one that it is in, `waits` for what."""
+
+    number: str
+    page: str
+    stage: str
+    waits: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """Everything that is shown. `pipeline` says why the releases on their way aren't known, if they aren't."""
+
+    at: str
+    environments: tuple[Environment, ...]
+    difference: Difference | None
+    on_their_way: tuple[OnItsWay, ...]
+    pipeline: str | None
+
+    def document(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        shown = asdict(self)
+        for each, environment in zip(shown["environments"], self.environments, strict=True):
+            del each["files"]
+            each["health"] = environment.health
+        return shown
+
+
+def add_parser(add: Add) -> None:
+    """The command line of `status`."""
+    made = add("status", _command, "both environments side by side", TEXT, CODES)
+    made.add_argument("--stack", action="append", help="which stacks; may be given several times (test, prod)")
+    made.add_argument("--html", type=Path, metavar="FILE", help="write a page, too")
+    made.add_argument("--project", type=Path, default=Path(), help="the folder with Pulumi.yaml (this one)")
+    made.add_argument("--project-name", help="the Azure DevOps project, if the stack's isn't meant")
+
+
+def _command(options: argparse.Namespace) -> int:
+    stacks = [read_stack(options.project, name) for name in dict.fromkeys(options.stack or STACKS)]
+    status = look(stacks, options.project_name, Progress())
+    if options.html:
+        options.html.parent.mkdir(parents=True, exist_ok=True)
+        options.html.write_text(status_page.page(status), encoding="utf-8")
+    tell(status_table.lines(status), status.document(), as_json=options.json)
+    return 2 if any(each.problem for each in status.environments) else 0
+
+
+def look(stacks: Sequence[Stack], project_name: str | None, progress: Progress) -> Status:
+    """Reads everything.
+
+    Args:
+        stacks: which, in the order of releases: what differs is what the first has and the last hasn't.
+        project_name: the Azure DevOps project, if not the one of the settings.
+        progress: hears what is looked at.
+    """
+    environments = []
+    for stack in stacks:
+        progress.step(f"{stack.environment}: {stack.folder}")
+        environments.append(_environment(stack))
+    progress.step("the release pipeline")
+    on_their_way, pipeline = _on_their_way(stacks[0], project_name)
+    readable = len(environments) > 1 and not any(each.problem for each in environments)
+    return Status(
+        at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        environments=tuple(environments),
+        difference=_difference(environments[0], environments[-1]) if readable else None,
+        on_their_way=on_their_way,
+        pipeline=pipeline,
+    )
+
+
+def _environment(stack: Stack) -> Environment:
+    empty = Environment(name=stack.environment, stack=stack.name, folder=stack.folder, folder_url="")
+    try:
+        client = workspace_client(stack)
+    except UnusableError as error:
+        return replace(empty, problem=str(error))
+    host = (client.config.host or "").rstrip("/")
+    empty = replace(empty, folder_url=f"{host}/#workspace{quote(stack.folder)}")
+    try:
+        record = _read(client, f"{stack.folder}/{RECORD}") or {}
+        current = _release(record.get("current"))
+        manifest = _read(client, f"{stack.folder}/.release/{current.content}.json") if current else None
+        # The tests of a release are delivered to one environment alone.
+        kept = [each for each in manifest["files"] if each.get("part") != "tests"] if manifest else None
+        history = [_release(each) for each in record.get("history", [])]
+        return replace(
+            empty,
+            state=str(record.get("state", "nothing")),
+            current=current,
+            attempt=_release(record.get("attempt")),
+            jobs=tuple(_jobs(client, stack, host)),
+            history=tuple(each for each in history if each),
+            files={each["path"]: each["sha256"] for each in kept} if kept is not None else None,
+        )
+    except (DatabricksError, requests.RequestException, TimeoutError) as error:
+        return replace(empty, problem=" ".join(str(error).split()))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return replace(empty, problem=f"the record of releases can't be read ({error!r})")
+
+
+def _jobs(client: "WorkspaceClient", stack: Stack, host: str) -> list[Job]:
+    found = []
+    for job in client.jobs.list():
+        name = (job.settings.name if job.settings else None) or ""
+        if not name.endswith(f" ({stack.environment})"):
+            continue
+        run = next(iter(client.jobs.list_runs(job_id=job.job_id, completed_only=True, limit=1)), None)
+        result = run.state.result_state.value if run and run.state and run.state.result_state else None
+        ended = datetime.fromtimestamp(run.end_time / 1000, UTC) if run and run.end_time else None
+        found.append(
+            Job(
+                name=name.removesuffix(f" ({stack.environment})"),
+                result=result,
+                ended=ended.strftime("%Y-%m-%dT%H:%M:%SZ") if ended else None,
+                page=(run.run_page_url if run else None) or f"{host}/#job/{job.job_id}",
+            )
+        )
+    return sorted(found, key=lambda each: each.name)
+
+
+def _difference(one: Environment, other: Environment) -> Difference:
+    same = bool(one.current and other.current and one.current.content == other.current.content)
+    if one.files is None or other.files is None:
+        return Difference(same=same)
+    ours, theirs = one.files, other.files
+    return Difference(
+        same=same,
+        added=tuple(sorted(set(ours) - set(theirs))),
+        changed=tuple(sorted(path for path in set(ours) & set(theirs) if ours[path] != theirs[path])),
+        removed=tuple(sorted(set(theirs) - set(ours))),
+    )
+
+
+def _on_their_way(stack: Stack, project_name: str | None) -> tuple[tuple[OnItsWay, ...], str | None]:
+    try:
+        client = azure_devops_client(stack, project_name, attempts=2)
+        pipeline = runs.find_pipeline(client, runs.RELEASE_PIPELINE)
+        found = []
+        going_on = runs.builds(client, pipeline, statusFilter="inProgress,notStarted")
+        for run in islice(going_on, RELEASES_ON_THEIR_WAY):
+            records = runs.timeline(client, run.id)
+            going = [each for each in runs.stages(records) if each.get("state") != "completed"]
+            pending = [each for each in runs.approvals(client, records) if each.status == "pending"]
+            stage = pending[0].stage if pending else going[0]["name"] if going else ""
+            waits = "approval" if pending else None
+            found.append(OnItsWay(number=run.number, page=runs.page_of(client, run.id), stage=stage, waits=waits))
+    except UnusableError as error:
+        return (), str(error)
+    return tuple(found), None
+
+
+def _read(client: "WorkspaceClient", path: str) -> Any:
+    """The JSON file in the workspace, or None if there is none."""
+    try:
+        with client.workspace.download(path, format=ExportFormat.AUTO) as content:
+            return json.loads(content.read())
+    except NotFound:
+        return None
+
+
+def _release(read: Any) -> Release | None:
+    if not read:
+        return None
+    build = read.get("build") or {}
+    return Release(
+        version=str(read["version"]),
+        content=str(read["content"]),
+        digest=str(read["digest"]),
+        commit=str(read["commit"]),
+        branch=read.get("branch"),
+        build_id=build.get("id"),
+        build=build.get("number"),
+        approvers=tuple(map(str, read.get("approvers") or ())),
+        deployed_at=read.get("deployed_at"),
+        by=read.get("by"),
+    )
