@@ -50,10 +50,15 @@ def browser() -> Iterator[Browser]:
 def organization(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Organization]:
     state = tmp_path_factory.mktemp("azuredevops")
     app = azuredevops.create_app(
-        state, control_token=organizations.CONTROL_TOKEN, credentials=organizations.CREDENTIALS
+        state,
+        control_token=organizations.CONTROL_TOKEN,
+        credentials=organizations.CREDENTIALS,
+        orchestrate=True,
+        agent_timeout=120,
     )
     with Background(app) as root:
         yield Organization(root)
+    app.close()
 
 
 @pytest.fixture(scope="session")

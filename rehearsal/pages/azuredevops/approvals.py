@@ -14,7 +14,6 @@ _PENDING = ("pending", "uninitiated", "deferred")
 
 async def approvals_of(visit: Visit, project: str, run: Document, records: list[Document]) -> list[Document]:
     """The approvals of a run, each with its stage. A record of the timeline has the approval's own id."""
-    by_id = {each["id"]: each for each in records}
     found = []
     for record in records:
         if record["type"] != "Checkpoint.Approval":
@@ -24,12 +23,22 @@ async def approvals_of(visit: Visit, project: str, run: Document, records: list[
         )
         if approval is None:
             continue
-        checkpoint = by_id.get(record.get("parentId") or "")
-        stage = by_id.get((checkpoint or {}).get("parentId") or "")
-        name = (stage.get("identifier") or stage["name"]) if stage else None
+        name = stage_name(record, records)
         address = page(project, "_build", "results", buildId=run["id"], view="approval", approvalId=approval["id"])
         found.append(approval | {"stage": name, "page": address, "is_pending": approval["status"] in _PENDING})
     return found
+
+
+def stage_name(record: Document, records: list[Document]) -> str | None:
+    """The name of the stage that a check holds: the first part of the record's own, as `Production.Approval`."""
+    identifier = str(record.get("identifier") or "")
+    if "." in identifier:
+        return identifier.partition(".")[0]
+    by_id = {each["id"]: each for each in records}
+    above: Document | None = record
+    while above is not None and above["type"] != "Stage":
+        above = by_id.get(above.get("parentId") or "")
+    return str(above.get("identifier") or above["name"]) if above else None
 
 
 async def shown(visit: Visit, content: Document, repositories: Path) -> Page:

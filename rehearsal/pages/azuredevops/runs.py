@@ -1,7 +1,6 @@
 """Pipelines and their runs: listed, queued, watched, cancelled; with logs, tests, artifacts and summaries."""
 
 import functools
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,11 +12,12 @@ from starlette.responses import Response
 from rehearsal.pages.api import Refused
 from rehearsal.pages.azuredevops import approvals
 from rehearsal.pages.azuredevops.addresses import PROJECT, Document, api, page
-from rehearsal.pages.azuredevops.approvals import approvals_of
+from rehearsal.pages.azuredevops.approvals import approvals_of, stage_name
 from rehearsal.pages.site import HEADERS, Action, Done, Page, Place, View, Visit
 
 REFRESH = 3  # seconds between two looks at a run that goes on
-_SUMMARY = "Distributedtask.Core.Summary"
+# The first is the service's own name for what `uploadsummary` makes, the second that of the rehearsal's agent.
+_SUMMARIES = ("Distributedtask.Core.Summary", "summary")
 _LINE = re.compile(r"(?:(\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)\S*) )?(?:##\[(\w+)\])?(.*)")
 _MAX_LINES = 5000
 
@@ -193,8 +193,9 @@ def _stages(records: list[Document], waiting: list[Document]) -> list[Document]:
     for stage in (each for each in records if each["type"] == "Stage"):
         children = below.get(stage["id"], [])
         checkpoint = next((each for each in children if each["type"] == "Checkpoint"), None)
-        gate = [_state(each) for each in below.get(checkpoint["id"], [])] if checkpoint else []
         name = stage.get("identifier") or stage["name"]
+        gate = [_state(each) for each in records if each["type"].startswith("Checkpoint.")]
+        gate = [each for each in gate if stage_name(each, records) == name]
         found.append(
             _state(stage)
             | {
@@ -202,7 +203,7 @@ def _stages(records: list[Document], waiting: list[Document]) -> list[Document]:
                 "identifier": name,
                 "gate": gate,
                 "held": bool(checkpoint and checkpoint.get("state") != "completed" and stage["state"] != "completed"),
-                "approvals": [each for each in waiting if each["stage"] in (None, name, stage["name"])],
+                "approvals": [each for each in waiting if each["stage"] == name],
             }
         )
     return found
@@ -240,12 +241,12 @@ def _coverage(found: Any) -> list[Document]:
 
 
 async def _summaries(visit: Visit, project: str, id_: str) -> list[Document]:
-    listed = await visit.api.either(api(project, "build", "builds", id_, "attachments", _SUMMARY), [])
     found = []
-    for each in listed:
-        where = "/" + each["_links"]["self"]["href"].split("://", 1)[-1].partition("/")[2]
-        text = (await visit.api.bytes(where)).decode(errors="replace")
-        found.append({"name": each["name"], "text": text})
+    for kind in _SUMMARIES:
+        for each in await visit.api.either(api(project, "build", "builds", id_, "attachments", kind), []):
+            where = "/" + each["_links"]["self"]["href"].split("://", 1)[-1].partition("/")[2]
+            text = (await visit.api.bytes(where)).decode(errors="replace")
+            found.append({"name": each["name"], "text": text})
     return found
 
 
@@ -254,7 +255,10 @@ async def _summaries(visit: Visit, project: str, id_: str) -> list[Document]:
 
 async def _logs(visit: Visit, content: Document, records: list[Document], refresh: int) -> Page:
     wanted = visit.query.get("t") or visit.query.get("j")
-    chosen = next((each for each in records if each["id"] == wanted), None) or _interesting(records)
+    chosen = next((each for each in records if each["id"] == wanted), None)
+    if chosen is None or not chosen.get("log"):
+        # A job says little itself: its steps do.
+        chosen = _interesting([each for each in records if not wanted or each.get("parentId") == wanted]) or chosen
     lines: list[Document] = []
     left_out = 0
     if chosen and chosen.get("log"):
@@ -319,10 +323,10 @@ async def _retry(visit: Visit) -> Done:
 
 async def _permit(visit: Visit) -> Done:
     """Lets the pipeline use what it waits for. The page says what that is."""
-    resources = json.loads(visit.form.get("resources", "[]"))
     pipeline = int(visit.form["pipeline"])
-    for each in resources:
-        where = api(visit.route["project"], "pipelines", "pipelinePermissions", each["type"], each["id"])
+    for each in visit.many.get("resource", []):
+        kind, _, id_ = each.partition("/")
+        where = api(visit.route["project"], "pipelines", "pipelinePermissions", kind, id_)
         await visit.api.send("PATCH", where, {"pipelines": [{"id": pipeline, "authorized": True}]})
     return Done(visit.address(), "The pipeline may use it now.")
 
