@@ -28,9 +28,13 @@ from rehearsal.azuredevops import (
     permissions,
     pipeline_permissions,  # noqa: F401 - publishes its locations
     policy,  # noqa: F401 - publishes its locations
+    retention,  # noqa: F401 - publishes its locations
     runs,  # noqa: F401 - publishes its locations
     security,  # noqa: F401 - publishes its locations
     service_endpoints,  # noqa: F401 - publishes its locations
+    tags,  # noqa: F401 - publishes its locations
+    test_reports,  # noqa: F401 - publishes its locations
+    test_results,  # noqa: F401 - publishes its locations
     users,
     variable_groups,  # noqa: F401 - publishes its locations
 )

@@ -1,7 +1,7 @@
 """Environments: https://learn.microsoft.com/rest/api/azure/devops/environments."""
 
 from rehearsal.azuredevops import identities, permissions
-from rehearsal.azuredevops.context import Call, by_name, now
+from rehearsal.azuredevops.context import Call, Service, by_name, now
 from rehearsal.azuredevops.errors import ServiceError, invalid, missing_value
 from rehearsal.azuredevops.permissions import ENVIRONMENT
 from rehearsal.azuredevops.projects import project_of
@@ -140,13 +140,81 @@ def delete(call: Call) -> Answer:
     store.delete("environment", key(project["id"], id_))
     store.delete("acl", permissions.acl_key(ENVIRONMENT, permissions.environment_token(project["id"], id_)))
     store.delete("pipeline-permission", f"{project['id']}/environment/{id_}")
+    for place, _ in store.items("deployment-record", f"{key(project['id'], id_)}/"):
+        store.delete("deployment-record", place)
     for place, check in store.items("check", f"{project['id']}/"):
         if check["resource"] == {"type": "environment", "id": str(id_)}:
             store.delete("check", place)
     return None
 
 
+def record(  # noqa: PLR0917 - which deployment of what to where: none goes without the others
+    service: Service, project: Document, environment: Document, run: Document, stage: str, job: Document
+) -> Document:
+    """Keeps that a deployment job has ended.
+
+    Args:
+        service, project, environment: where.
+        run: the run.
+        stage: the stage's name.
+        job: the job as it ended: `name`, `result`, and, where they are known, `attempt`, `startTime`, `finishTime` and
+            `displayName`.
+    """
+    store, time = service.store, now()
+    id_ = store.next_number("deployment-record")
+    kept = {
+        "id": id_,
+        "environment": environment["id"],
+        "run": run["id"],
+        "number": str(run["number"]),
+        "definition": run["definition"],
+        "stage": stage,
+        "job": job["name"],
+        "attempt": job.get("attempt") or 1,
+        "result": job["result"],
+        "queueTime": run["queuedAt"],
+        "startTime": job.get("startTime") or time,
+        "finishTime": job.get("finishTime") or time,
+    }
+    store.put("deployment-record", f"{key(project['id'], environment['id'])}/{id_:09}", kept)
+    return kept
+
+
+# How the agents' side words a result (TaskResult), which a record has.
+_RESULTS = {"succeededWithIssues": "succeededWithIssues", "succeeded": "succeeded", "canceled": "canceled"}
+_RESULTS |= {"skipped": "skipped", "abandoned": "abandoned"}
+
+
+def _shown_record(call: Call, project: Document, each: Document) -> Document:
+    definition = call.store.get("definition", f"{project['id']}/{each['definition']:09}")
+    name = definition["body"]["name"] if definition else ""
+    web = call.url(project["name"], "_build", "results") + f"?buildId={each['run']}"
+    pipeline = call.url(project["name"], "_build", "definition") + f"?definitionId={each['definition']}"
+    return {
+        "id": each["id"],
+        "environmentId": each["environment"],
+        "serviceOwner": "00025394-6065-48ca-87d9-7f5672854ef7",
+        "scopeId": project["id"],
+        "planType": "Build",
+        "requestIdentifier": f"{each['stage']}.{each['job']}",
+        "stageName": each["stage"],
+        "jobName": each["job"],
+        "stageAttempt": each["attempt"],
+        "jobAttempt": 1,
+        "definition": {"id": each["definition"], "name": name, "_links": {"web": {"href": pipeline}}},
+        "owner": {"id": each["run"], "name": each["number"], "_links": {"web": {"href": web}}},
+        "result": _RESULTS.get(each["result"], "failed"),
+        "queueTime": each["queueTime"],
+        "startTime": each["startTime"],
+        "finishTime": each["finishTime"],
+    }
+
+
 @deployments.on("GET")
 def get_deployments(call: Call) -> Answer:
-    find(call, project_of(call), call.number("environmentId"))
-    return []
+    """The deployments of an environment, the newest first."""
+    project = project_of(call)
+    environment = find(call, project, call.number("environmentId"))
+    kept = call.store.all("deployment-record", f"{key(project['id'], environment['id'])}/")
+    newest = list(reversed(kept))[: call.whole_number("top", 1000)]
+    return [_shown_record(call, project, each) for each in newest]
