@@ -13,7 +13,7 @@ ORGANIZATION = "rehearsal"
 _PATIENCE_SECONDS = 60.0  # so long the service may be away while a job goes on
 _PAUSE_SECONDS = 0.5
 _POLL_SECONDS = 40.0  # `next` is held for 15 s by the service
-_BUSY = frozenset({429, 502, 503, 504})
+_BUSY = frozenset({429, 500, 502, 503, 504})
 _API = "7.1"
 
 
