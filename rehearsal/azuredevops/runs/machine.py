@@ -103,19 +103,19 @@ def _begin_stage(turn: Turn, stage: Stage, state: Document) -> bool:
         runs = evaluation.stage_runs(stage, canceled=turn.cancelling)
     except ExpressionError as error:
         state["issues"].append({"type": "error", "message": str(error)})
-        _end(state, "failed")
+        _give_up(state, "failed")
         return True
     if runs:
         state |= {"state": "checking", "afterCancel": turn.cancelling}
     else:
-        _end(state, "skipped")
+        _give_up(state, "skipped")
     return True
 
 
 def _check_stage(turn: Turn, stage: Stage, state: Document) -> bool:
     if turn.cancelling and not state["afterCancel"]:
         checkpoints.leave(turn.service, turn.project, turn.run, state)
-        _end(state, "canceled")
+        _give_up(state, "canceled")
         return True
     used = resources.of_stage(turn.service, turn.project, turn.run, turn.evaluation.definition, turn.plan, stage)
     verdict = checkpoints.advance(turn.service, turn.project, turn.run, stage, state, used)
@@ -125,7 +125,7 @@ def _check_stage(turn: Turn, stage: Stage, state: Document) -> bool:
     if verdict.state == "failed":
         state["issues"].append({"type": "error", "message": verdict.reason})
         checkpoints.leave(turn.service, turn.project, turn.run, state)
-        _end(state, verdict.result)
+        _give_up(state, verdict.result)
         return True
     return False
 
@@ -138,6 +138,15 @@ def _run_stage(turn: Turn, stage: Stage, state: Document) -> bool:
         checkpoints.leave(turn.service, turn.project, turn.run, state)
         return True
     return any(changed)
+
+
+def _give_up(state: Document, result: str) -> None:
+    """Ends a stage that has not begun, with its jobs."""
+    for job in state["jobs"]:
+        for node in (job, *job["legs"]):
+            if node["state"] != "completed":
+                _end(node, "skipped")
+    _end(state, result)
 
 
 def _end(node: Document, result: str) -> None:

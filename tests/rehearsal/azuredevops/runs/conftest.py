@@ -1,0 +1,37 @@
+"""A service that carries runs out, and one project of it for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rehearsal.azuredevops import create_app
+from rehearsal.service import Background
+from tests.rehearsal.azuredevops.organization import CONTROL_TOKEN, CREDENTIALS, Organization, git
+from tests.rehearsal.azuredevops.runs.pipelines import Pipelines
+
+AGENT_TIMEOUT = 3.0
+
+
+@pytest.fixture(scope="module")
+def orchestrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Organization]:
+    state = tmp_path_factory.mktemp("orchestrated")
+    app = create_app(
+        state, control_token=CONTROL_TOKEN, credentials=CREDENTIALS, orchestrate=True, agent_timeout=AGENT_TIMEOUT
+    )
+    with Background(app) as root:
+        yield Organization(root)
+    app.close()
+
+
+@pytest.fixture
+def pipelines(orchestrated: Organization, tmp_path: Path) -> Iterator[Pipelines]:
+    """A new project with an empty repository, and a work tree of it."""
+    project = orchestrated.new_project()
+    folder = tmp_path / "work"
+    folder.mkdir()
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "remote", "add", "origin", orchestrated.remote(project.name, project.name.replace(" ", "%20")))
+    made = Pipelines(orchestrated, project, folder)
+    yield made
+    made.cancel_all()  # a job that still waits would go to another test's agent
