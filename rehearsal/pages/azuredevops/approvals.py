@@ -61,8 +61,9 @@ async def shown(visit: Visit, content: Document, repositories: Path) -> Page:
 
 
 def _steps(approval: Document) -> list[Document]:
-    """Who may approve, and who has said what."""
-    return [
+    """Who may approve, who may not, and who has said what."""
+    blocked = {each["displayName"] for each in approval.get("blockedApprovers") or [] if each}
+    found = [
         {
             "who": (each.get("assignedApprover") or {}).get("displayName", ""),
             "by": (each.get("actualApprover") or {}).get("displayName", ""),
@@ -72,6 +73,10 @@ def _steps(approval: Document) -> list[Document]:
         }
         for each in approval.get("steps") or []
     ]
+    for each in found:
+        if each["who"] in blocked and not each["by"]:
+            each["status"] = "may not: asked for the run"
+    return found
 
 
 async def _environment(visit: Visit, project: str, approval: Document) -> tuple[Document | None, list[Document]]:
