@@ -214,6 +214,7 @@ def seed_project(store: Store, project: Document) -> None:
         LIBRARY: library_token(project["id"]),
     }
     viewing = PROJECT.bits("GENERIC_READ", "VIEW_TEST_RESULTS")
+    testing = viewing | PROJECT.bits("PUBLISH_TEST_RESULTS", "DELETE_TEST_RESULTS")
     seeing_builds = BUILD.bits("ViewBuilds", "ViewBuildDefinition")
     building = seeing_builds | BUILD.bits(
         "QueueBuilds", "StopBuilds", "EditBuildDefinition", "DeleteBuildDefinition", "CreateBuildDefinition"
@@ -225,13 +226,13 @@ def seed_project(store: Store, project: Document) -> None:
         },
         "Build Administrators": {
             GIT: _CONTRIBUTING,
-            PROJECT: viewing,
+            PROJECT: testing,
             BUILD: BUILD.everything,
             LIBRARY: LIBRARY.everything,
         },
         "Contributors": {
             GIT: _CONTRIBUTING,
-            PROJECT: viewing,
+            PROJECT: testing,
             BUILD: building,
             ENVIRONMENT: ENVIRONMENT.bits("View", "Use", "Create"),
             LIBRARY: LIBRARY.bits("View", "Use", "Create"),
@@ -258,7 +259,8 @@ def seed_build_service(store: Store, project_id: str, identity: Document) -> Non
     """What a build identity may do in a project: read, and look after builds. Writing must be allowed."""
     builds = BUILD.bits("ViewBuilds", "ViewBuildDefinition", "QueueBuilds", "UpdateBuildInformation")
     set_entry(store, GIT, git_token(project_id), identity, allow=GIT.bit("GenericRead"))
-    set_entry(store, PROJECT, project_token(project_id), identity, allow=PROJECT.bit("GENERIC_READ"))
+    project = PROJECT.bits("GENERIC_READ", "PUBLISH_TEST_RESULTS", "VIEW_TEST_RESULTS")
+    set_entry(store, PROJECT, project_token(project_id), identity, allow=project)
     set_entry(store, BUILD, project_id, identity, allow=builds)
 
 
