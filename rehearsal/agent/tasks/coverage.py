@@ -1,7 +1,8 @@
-"""`PublishCodeCoverageResults@2` for Cobertura files.
+"""`PublishCodeCoverageResults@1` for Cobertura files.
 
-https://learn.microsoft.com/azure/devops/pipelines/tasks/reference/publish-code-coverage-results-v2. The published task
-reads other formats too and merges files into one report; here each file is one attachment of the run.
+https://learn.microsoft.com/azure/devops/pipelines/tasks/reference/publish-code-coverage-results-v1. (Of version 2 the
+published schema of pipelines knows the name and no input.) The published task reads JaCoCo's files too and makes a
+report; here each file is one attachment of the run.
 """
 
 from pathlib import Path

@@ -109,14 +109,18 @@ _PUBLISH_TESTS = Task(
 )
 _PUBLISH_COVERAGE = Task(
     "PublishCodeCoverageResults",
-    2,
-    "Publish code coverage results v2",
-    "Publish any of the code coverage results from a build",
+    1,
+    "Publish code coverage results",
+    "Publish Cobertura or JaCoCo code coverage results from a build",
     (
+        Input("codeCoverageTool", default="JaCoCo", required=True, options=("Cobertura", "JaCoCo")),
         Input("summaryFileLocation", required=True),
         Input("pathToSources"),
+        Input("reportDirectory"),
+        Input("additionalCodeCoverageFiles"),
         Input("failIfCoverageEmpty", default="false"),
     ),
+    unsupported=("reportDirectory", "additionalCodeCoverageFiles"),
 )
 _PUBLISH_ARTIFACT = Task(
     "PublishPipelineArtifact",

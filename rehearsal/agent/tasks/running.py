@@ -191,7 +191,7 @@ _TASKS: Mapping[str, Run] = {
     "CmdLine@2": scripts.command_line,
     "UsePythonVersion@0": python_version.use,
     "PublishTestResults@2": test_results.publish,
-    "PublishCodeCoverageResults@2": coverage.publish,
+    "PublishCodeCoverageResults@1": coverage.publish,
     "PublishPipelineArtifact@1": _publish_artifact,
     "DownloadPipelineArtifact@2": _download_artifact,
     "Cache@2": cache.restore,

@@ -1,0 +1,121 @@
+"""The message of a job, and which tasks there are."""
+
+from importlib import resources
+from typing import Any
+
+import pytest
+
+from rehearsal.agent.language.compiler import compile_pipeline
+from rehearsal.agent.language.errors import PipelineError
+from rehearsal.agent.messages import JobRequest
+from rehearsal.agent.tasks import KNOWN, Task, check
+
+from .jobs import job_of, pipeline_run, repository
+
+_EVERYTHING = """
+variables:
+- name: a
+  value: b
+jobs:
+  - deployment: D
+    environment: test
+    strategy:
+      runOnce:
+        preDeploy:
+          steps:
+            - checkout: self
+              fetchDepth: 1
+        deploy:
+          steps:
+            - download: current
+              artifact: x
+            - script: echo
+              env: {A: $(a)}
+              condition: always()
+            - publish: .
+              artifact: y
+            - task: Bash@3
+              inputs: {targetType: inline, script: echo}
+        on:
+          success:
+            steps: [{bash: echo}]
+          failure:
+            steps: [{bash: echo}]
+"""
+
+
+def test_a_job_comes_out_of_json_as_it_went_in() -> None:
+    request = job_of(
+        _EVERYTHING,
+        repositories={"self": repository("http://localhost/r", "0" * 40)},
+        pipelines={"build": pipeline_run(3)},
+        secrets={"password": "hunter22"},
+    )
+    assert JobRequest.from_json(json.loads(json.dumps(request.to_json()))) == request
+    assert request.hooks
+
+
+def test_a_job_does_not_show_its_secrets_when_it_is_printed() -> None:
+    request = job_of(_EVERYTHING, secrets={"password": "hunter22"})
+    assert "hunter22" not in repr(request)
+    assert request.token not in repr(request)
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ("task: Npm@1", "The pipeline references a task called 'Npm'"),
+        ("task: Bash@2", "The pipeline references a task called 'Bash'"),
+        ("task: AzureCLI@2", "The pipeline references a task called 'AzureCLI'"),
+        ("pwsh: echo", "'pwsh' steps are not supported"),
+        ("{task: PublishPipelineArtifact@1, inputs: {fileSharePath: x}}", "Input 'fileSharePath'"),
+        ("{checkout: self, submodules: true}", "'submodules' of checkout is not supported"),
+    ],
+)
+def test_what_the_agent_cannot_do_is_refused_before_a_run_with_its_place(step: str, message: str) -> None:
+    pipeline = compile_pipeline("p.yml", {"p.yml": f"steps:\n- bash: echo\n- {step}\n"}.get)
+    with pytest.raises(PipelineError) as error:
+        check(pipeline)
+    assert message in error.value.message
+    assert error.value.position is not None
+    assert error.value.position.line == 3
+
+
+def test_what_the_agent_can_do_is_not_refused() -> None:
+    steps = "".join(f"- task: {name.lower()}.1\n" for name in KNOWN)
+    check(compile_pipeline("p.yml", {"p.yml": f"steps:\n- checkout: self\n  clean: true\n{steps}"}.get))
+
+
+def _schema() -> dict[str, Any]:
+    """The schema that Microsoft publish, as check-jsonschema carries it."""
+    file = resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / "azure-pipelines.json"
+    definition: dict[str, Any] = json.loads(file.read_text())["definitions"]["task"]
+    return definition
+
+
+def _published(name: str) -> dict[str, Any] | None:
+    for each in _schema()["anyOf"]:
+        pattern = each["properties"]["task"].get("pattern")
+        if pattern == f"^{name}$":
+            found: dict[str, Any] = each
+            return found
+    return None
+
+
+@pytest.mark.parametrize(("name", "task"), KNOWN.items())
+def test_each_known_task_has_the_published_inputs_and_no_others(name: str, task: Task) -> None:
+    published = _published(name)
+    assert published is not None
+    inputs = published["properties"]["inputs"]["properties"]
+    assert {each.lower() for each in _names(inputs)} <= {each.lower() for each in task.names()}
+    extra = {each.lower() for each in task.names()} - {each.lower() for each in _names(inputs)}
+    assert extra <= {"cwd"}  # an alias of workingDirectory that task.json has and the schema leaves out
+    for each, declared in inputs.items():
+        known = task.input(each)
+        assert known is not None
+        if "enum" in declared:
+            assert set(known.options) == set(declared["enum"]), each
+
+
+def _names(inputs: dict[str, Any]) -> set[str]:
+    return {name for each, declared in inputs.items() for name in (each, *declared.get("aliases", ()))}
