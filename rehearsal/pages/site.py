@@ -239,6 +239,8 @@ class Site:
                 return self._redirect(done.where, replace(session, notice=done.notice))
             except Refused as refused:
                 visit.refusal = refused
+            except (KeyError, ValueError):
+                visit.refusal = Refused(400, "The form lacks a value, or has one that can't be.")
         try:
             shown = await place.view(visit)
         except Refused as refused:

@@ -158,6 +158,28 @@ def test_artifacts_and_summaries_are_shown_with_the_run(team: Team, agent: Agent
     assert download.value.suggested_filename == "release.zip"
 
 
+def test_the_tests_of_a_run_are_shown_the_failed_ones_first_with_their_reasons(
+    team: Team, agent: Agent, at_azure_devops: SignIn
+) -> None:
+    run = _built(team, agent)
+    made = team.call("POST", "test/runs", {"name": "unit", "build": {"id": run}, "automated": True})
+    results = [{"testCaseTitle": f"test_{number}", "outcome": "Passed", "durationInMs": 12} for number in range(1200)]
+    failed = {
+        "testCaseTitle": "test_rides",
+        "outcome": "Failed",
+        "errorMessage": "1 is not <2>",
+        "stackTrace": "line 7",
+    }
+    for part in (results[:600], [*results[600:], failed]):
+        team.call("POST", f"test/runs/{made['id']}/results", part)
+    dana = at_azure_devops("Dana")
+    dana.open(_results(team, run))
+    assert "1201 tests, 1200 passed, 1 failed" in dana.text()
+    dana.open(made["webAccessUrl"].removeprefix(dana.root))
+    dana.page.get_by_text("test_rides").first.click()
+    assert "1 is not <2>\nline 7" in dana.text()
+
+
 def test_the_approval_tells_who_what_and_on_which_conditions(team: Team, agent: Agent, at_azure_devops: SignIn) -> None:
     _built(team, agent)
     run = _released(team, agent)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from rehearsal.pages.api import Refused
 from rehearsal.pages.azuredevops import approvals
@@ -19,7 +19,10 @@ REFRESH = 3  # seconds between two looks at a run that goes on
 # The first is the service's own name for what `uploadsummary` makes, the second that of the rehearsal's agent.
 _SUMMARIES = ("Distributedtask.Core.Summary", "summary")
 _LINE = re.compile(r"(?:(\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)\S*) )?(?:##\[(\w+)\])?(.*)")
+# The service's own address of the tests.
+_VIEWS = {"ms.vss-test-web.build-test-results-tab": "tests"}
 _MAX_LINES = 5000
+_MAX_RESULTS = 1000
 
 
 # ------------------------------------------------------------------------------------------------------- definitions
@@ -138,7 +141,7 @@ async def _run(visit: Visit, repositories: Path) -> Page | Response:
     if not id_.isdigit():
         raise Refused(404, "The address names no run.")
     run = await visit.api.get(api(project, "build", "builds", id_))
-    view = visit.query.get("view", "results")
+    view = _VIEWS.get(visit.query.get("view", "results"), visit.query.get("view", "results"))
     content: Document = {"project": project, "run": run, "view": view}
     records = await _records(visit, project, id_)
     waiting = await approvals_of(visit, project, run, records)
@@ -217,9 +220,7 @@ def _state(record: Document) -> Document:
 
 async def _tests(visit: Visit, project: str, run: Document) -> Document:
     runs = await visit.api.either(api(project, "test", "runs"), [], buildUri=run["uri"], includeRunDetails=True)
-    results = await visit.api.gather(
-        *(visit.api.get(api(project, "test", "runs", each["id"], "results"), **{"$top": 10_000}) for each in runs)
-    )
+    results = await visit.api.gather(*(_results(visit, project, each["id"]) for each in runs))
     coverage = await visit.api.either(api(project, "test", "codecoverage"), {}, buildId=run["id"])
     listed = [each for found in results for each in found]
     counted: dict[str, int] = {}
@@ -233,6 +234,17 @@ async def _tests(visit: Visit, project: str, run: Document) -> Document:
         "tests": len(listed),
         "coverage": _coverage(coverage),
     }
+
+
+async def _results(visit: Visit, project: str, test_run: object) -> list[Document]:
+    """All results of a test run; the interface gives a thousand at once."""
+    found: list[Document] = []
+    while True:
+        where = api(project, "test", "runs", test_run, "results")
+        part = await visit.api.get(where, **{"$top": _MAX_RESULTS, "$skip": len(found)})
+        found += part
+        if len(part) < _MAX_RESULTS:
+            return found
 
 
 def _coverage(found: Any) -> list[Document]:
@@ -295,6 +307,16 @@ def _plain(text: str) -> Response:
     return Response(text, headers=HEADERS, media_type="text/plain; charset=utf-8")
 
 
+async def _test_run(visit: Visit) -> Response:
+    """Where the REST interface says that a test run is: with the run that it belongs to."""
+    project = visit.route["project"]
+    found = await visit.api.get(api(project, "test", "runs", visit.query.get("runId", "")))
+    build = (found.get("build") or {}).get("id")
+    if build is None:
+        raise Refused(404, "The test run belongs to no run of a pipeline.")
+    return RedirectResponse(page(project, "_build", "results", buildId=build, view="tests"), 303)
+
+
 async def _artifact(visit: Visit) -> Response:
     project, id_, name = visit.route["project"], visit.query.get("buildId", ""), visit.query.get("artifactName", "")
     where = api(project, "build", "builds", id_, "artifacts")
@@ -338,7 +360,8 @@ def places(repositories: Path) -> list[Place]:
     """The pages."""
     run: View = functools.partial(_run, repositories=repositories)
     return [
-        Place(f"{PROJECT}/_build/?", _pipelines, {"queue": _queue}),
+        Place(f"{PROJECT}/_build(?:/definition)?/?", _pipelines, {"queue": _queue}),
+        Place(f"{PROJECT}/_TestManagement/Runs/?", _test_run),
         Place(f"{PROJECT}/_build/results/?", run, _ACTIONS),
         Place(f"{PROJECT}/_build/artifact", _artifact),
     ]
