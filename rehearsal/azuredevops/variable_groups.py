@@ -153,7 +153,8 @@ def delete(call: Call) -> Answer:
         store = call.store
         store.delete("variable-group", key(project["id"], id_))
         store.delete("acl", permissions.acl_key(LIBRARY, permissions.library_token(project["id"], id_)))
-        store.delete("pipeline-permission", f"{project['id']}/variablegroup/{id_}")
+        for kind in ("pipeline-permission", "resource-authorization"):
+            store.delete(kind, f"{project['id']}/variablegroup/{id_}")
         for place, check in store.items("check", f"{project['id']}/"):
             if check["resource"] == {"type": "variablegroup", "id": str(id_)}:
                 store.delete("check", place)
