@@ -83,6 +83,7 @@ def new_leg(name: str | None, attempt: int) -> Document:
         "agent": None,
         "pool": None,
         "waiting": None,
+        "returned": False,
         "token": None,
         "cancel": None,
         "issues": [],

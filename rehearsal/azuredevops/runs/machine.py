@@ -171,7 +171,7 @@ def _advance_job(turn: Turn, stage: Stage, job: Job, stage_state: Document) -> b
     if isinstance(job, DeploymentJob):
         environment = resources.environment_of(turn.service.store, turn.project, job)
         if environment is not None:
-            pass
+            environments.record(turn.service, turn.project, environment, turn.run, stage.name, state)
     return True
 
 
@@ -179,8 +179,11 @@ def _begin_job(turn: Turn, stage: Stage, job: Job, stage_state: Document, state:
     ended = {each["name"] for each in stage_state["jobs"] if each["state"] == "completed"}
     if not set(job.depends_on) <= ended:
         return False
+    # In a stage that began in spite of the cancellation, jobs that ask for nothing run, too: see the page on conditions,
+    # "If you cancel it while stage1 is running, stage2 will still run".
+    canceled = turn.cancelling and not stage_state["afterCancel"]
     try:
-        runs = turn.evaluation.job_runs(stage, job, canceled=turn.cancelling)
+        runs = turn.evaluation.job_runs(stage, job, canceled=canceled)
     except ExpressionError as error:
         # "The service then abandons the job": https://learn.microsoft.com/azure/devops/pipelines/process/conditions
         state["issues"].append({"type": "error", "message": str(error)})
@@ -224,8 +227,15 @@ def _watch(turn: Turn, job: Job, state: Document, leg: Document) -> None:
         end_leg(turn.service, leg, "canceled")
     if leg["state"] != "running":
         return
-    heard = turn.service.store.get("heartbeat", leg["id"]) or {"at": 0.0}
+    heard = turn.service.store.get("heartbeat", leg["id"]) or {"at": 0.0, "heard": True}
     if time.time() - max(float(heard["at"]), turn.alive_since) > turn.agent_timeout:
+        if not heard["heard"] and not leg["returned"] and leg["cancel"] is None:
+            # Nobody ever spoke of it: the answer with the job was lost on its way. It goes to somebody else, once.
+            leg["returned"] = True
+            turn.service.store.delete("job-token", leg["token"])
+            leg |= {"token": None, "agent": None, "startTime": None}
+            enqueue(turn.service, turn.project, turn.run, leg, leg["pool"])
+            return
         words = (
             f"We stopped hearing from agent {leg['agent']}. Verify the agent machine is running and has a healthy "
             "network connection. Anything that terminates an agent process, starves it for CPU, or blocks its network "

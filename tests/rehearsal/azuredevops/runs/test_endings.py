@@ -1,0 +1,235 @@
+"""Runs that don't end by themselves: cancelled ones, lost agents, killed services, stages that are tried again."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from rehearsal.azuredevops.users import AGENT, DANA, NOBODY
+from rehearsal.service import listen
+from tests.rehearsal.azuredevops.organization import CREDENTIALS, SOCKETS_LEFT_OPEN, Organization, git
+from tests.rehearsal.azuredevops.runs.pipelines import Pipelines, until
+
+pytestmark = SOCKETS_LEFT_OPEN
+
+TWO_STAGES = """
+trigger: none
+stages:
+  - stage: A
+    jobs:
+      - job: first
+        steps: [{script: echo, name: set}]
+      - job: second
+        steps: [{script: echo}]
+  - stage: B
+    jobs:
+      - job: third
+        variables: {taken: "$[ stageDependencies.A.first.outputs['set.x'] ]"}
+        steps: [{script: echo}]
+  - stage: Always
+    dependsOn: B
+    condition: always()
+    jobs: [{job: last, steps: [{script: echo}]}]
+"""
+
+
+def test_a_cancelled_run_stops_its_jobs_and_runs_what_runs_always(pipelines: Pipelines) -> None:
+    run = pipelines.run(pipelines.define("two", TWO_STAGES))
+    agent = pipelines.agent()
+    job = agent.next()
+    assert agent.call(job, "heartbeat") == {"cancel": False}
+    pipelines.cancel(run)
+    until(lambda: agent.call(job, "heartbeat")["cancel"], "the agent being told")
+    assert pipelines.of(run)["status"] == "cancelling"
+    agent.finish(job, "Canceled")
+    agent.work("last")
+    assert pipelines.result(run) == "canceled"
+    assert pipelines.results(run) == {"A": "canceled", "B": "skipped", "Always": "succeeded"}
+    assert pipelines.results(run, "Job")["second"] == "canceled"
+
+
+def test_who_may_not_stop_builds_may_not_cancel(pipelines: Pipelines) -> None:
+    run = pipelines.run(pipelines.define("two", TWO_STAGES))
+    answer = pipelines.http(NOBODY).patch(f"build/builds/{run}", json={"status": "cancelling"})
+    assert answer.status_code in (403, 404)
+    assert pipelines.of(run)["status"] != "cancelling"
+
+
+def test_a_stage_is_tried_again_with_the_jobs_that_failed(pipelines: Pipelines) -> None:
+    run = pipelines.run(pipelines.define("two", TWO_STAGES))
+    agent = pipelines.agent()
+    first = agent.next()
+    agent.finish(first, outputs={"set.x": {"value": "kept"}})
+    agent.work("second", result="Failed")
+    agent.work("last")
+    assert pipelines.result(run) == "failed"
+    update = {"state": "retry", "forceRetryAllJobs": False}
+    pipelines.build.update_stage(update, run, "A", pipelines.project.id)
+    assert pipelines.of(run)["status"] == "inProgress"
+    (again,) = agent.work("second")
+    assert (again.attempt, again.predefined["System.StageAttempt"]) == (2, "2")
+    third = agent.next()
+    assert {each.name: each.value for each in third.variables} == {"taken": "kept"}
+    agent.finish(third)
+    agent.work("last")
+    assert pipelines.result(run) == "succeeded"
+    stage = pipelines.records(run, "Stage")["A"]
+    assert stage["attempt"] == 2
+    (before,) = stage["previousAttempts"]
+    old = pipelines.http().get(f"build/builds/{run}/timeline/{before['timelineId']}").json()["records"]
+    assert {each["name"]: each["result"] for each in old if each["type"] == "Job"} == {
+        "first": "succeeded", "second": "failed",
+    }  # fmt: skip
+    refused = pipelines.http().patch(f"build/builds/{run}/stages/A", json=update)
+    assert refused.status_code == 400
+
+
+def test_all_jobs_of_a_stage_are_tried_again_when_that_is_asked_for(pipelines: Pipelines) -> None:
+    run = pipelines.run(pipelines.define("two", TWO_STAGES))
+    agent = pipelines.agent()
+    agent.work("first", "second", result="Failed")
+    agent.work("last")
+    pipelines.ended(run)
+    update = {"state": "retry", "forceRetryAllJobs": True}
+    assert pipelines.http().patch(f"build/builds/{run}/stages/A", json=update).status_code == 204
+    agent.work("first", "second", "third", "last")
+    assert pipelines.result(run) == "succeeded"
+
+
+def test_a_job_whose_agent_falls_silent_fails_and_says_so(pipelines: Pipelines) -> None:
+    run = pipelines.run(pipelines.define("two", TWO_STAGES))
+    agent = pipelines.agent("lost-agent")
+    job = agent.next()
+    agent.call(job, "heartbeat")
+    until(lambda: pipelines.results(run, "Job")["first"], "the end of the job")
+    record = pipelines.records(run, "Job")["first"]
+    assert record["result"] == "failed"
+    assert "We stopped hearing from agent lost-agent" in record["issues"][0]["message"]
+    assert agent.call(job, "heartbeat") == {"cancel": True}
+    agent.finish(job)  # too late
+    assert pipelines.results(run, "Job")["first"] == "failed"
+
+
+def test_a_job_that_got_lost_on_its_way_to_the_agent_is_handed_out_again(pipelines: Pipelines) -> None:
+    run = pipelines.run(pipelines.define("two", TWO_STAGES))
+    lost = pipelines.agent("lost-agent").next()
+    agent = pipelines.agent()
+    agent.work("second")
+    (again,) = agent.work("first")
+    assert again.id == lost.id
+    assert again.token != lost.token
+    agent.work("third", "last")
+    assert pipelines.result(run) == "succeeded"
+
+
+def test_a_jobs_token_opens_what_the_build_identity_may_do_and_only_while_the_job_runs(
+    pipelines: Pipelines, tmp_path: Path
+) -> None:
+    pipelines.run(pipelines.define("two", TWO_STAGES))
+    agent = pipelines.agent()
+    job = agent.next()
+
+    def get(path: str) -> int:
+        headers = {"Authorization": f"Bearer {job.token}"}
+        url = f"{pipelines.organization.url}/{pipelines.project.id}/_apis/{path}"
+        return httpx.get(url, headers=headers).status_code
+
+    def clone(name: str) -> int:
+        header = f"http.extraheader=AUTHORIZATION: bearer {job.token}"
+        url = job.repositories["self"].url
+        return git(tmp_path, "-c", header, "clone", "--quiet", url, name, check=False).returncode
+
+    assert get("build/builds") == 200
+    assert clone("one") == 0
+    assert (tmp_path / "one" / "two.yml").exists()
+    branch = ["push", "--quiet", "origin", "HEAD:refs/heads/mine"]
+    push = git(tmp_path / "one", "-c", f"http.extraheader=AUTHORIZATION: bearer {job.token}", *branch, check=False)
+    assert "TF401027" in push.stderr
+    agent.finish(job)
+    assert get("build/builds") == 401
+    assert clone("two") != 0
+
+
+def test_an_agents_token_is_good_for_its_protocol_alone_and_nobody_elses_for_it(pipelines: Pipelines) -> None:
+    assert pipelines.http(AGENT).get("build/builds").status_code == 401
+    for user in (DANA, "administrator"):
+        headers = {"Authorization": f"Bearer {CREDENTIALS[user]}"}
+        answer = httpx.post(f"{pipelines.organization.url}/_agent/next", headers=headers, json={"agent": "x"})
+        assert answer.status_code == 401
+
+
+SERVER = """
+import sys
+from pathlib import Path
+from rehearsal.azuredevops import create_app
+from rehearsal.service import listen, server
+from tests.rehearsal.azuredevops.organization import CONTROL_TOKEN, CREDENTIALS
+
+app = create_app(
+    Path(sys.argv[1]), control_token=CONTROL_TOKEN, credentials=CREDENTIALS, orchestrate=True, agent_timeout=5
+)
+server(app).run(sockets=[listen(int(sys.argv[2]))])
+"""
+
+
+@contextmanager
+def service(state: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """The service as a process of its own, which can be killed."""
+    process = subprocess.Popen([sys.executable, "-c", SERVER, str(state), str(port)], cwd=Path.cwd())
+    try:
+
+        def healthy() -> bool:
+            try:
+                return httpx.get(f"http://127.0.0.1:{port}/_rehearsal/health").status_code == 200
+            except httpx.HTTPError:
+                return False
+
+        until(healthy, "the service")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port that is free by now."""
+    with listen() as listener:
+        return int(listener.getsockname()[1])
+
+
+def test_a_service_that_was_killed_goes_on_with_its_runs(
+    tmp_path: Path, unused_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    organization = Organization(f"http://127.0.0.1:{unused_port}")
+    with service(tmp_path / "state", unused_port) as process:
+        project = organization.new_project()
+        folder = tmp_path / "work"
+        folder.mkdir()
+        git(folder, "init", "--quiet", "--initial-branch=main")
+        git(folder, "remote", "add", "origin", organization.remote(project.name, project.name.replace(" ", "%20")))
+        pipelines = Pipelines(organization, project, folder)
+        run = pipelines.run(pipelines.define("two", TWO_STAGES))
+        agent = pipelines.agent()
+        job = agent.next()
+        agent.call(job, "heartbeat")
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    time.sleep(1)
+    with service(tmp_path / "state", unused_port):
+        assert agent.call(job, "heartbeat") == {"cancel": False}
+        agent.finish(job, outputs={"set.x": {"value": "before"}})
+        agent.work("second")
+        third = agent.next()
+        assert {each.name: each.value for each in third.variables} == {"taken": "before"}
+        agent.finish(third)
+        agent.work("last")
+        assert pipelines.result(run) == "succeeded"
