@@ -157,6 +157,7 @@ def decide(service: Service, approval: Document, user: Document, decision: Decis
             if step["status"] in ("pending", "uninitiated"):
                 step |= {"status": "skipped", "lastModifiedOn": time}
     _keep(store, approval)
+    service.wake()
     return approval
 
 

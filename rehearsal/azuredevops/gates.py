@@ -292,7 +292,7 @@ def _shown(gate: Document) -> Gate:
     records = [
         _record(gate, gate["record"], None, "Checkpoint", "Checkpoint")
         | {"startTime": gate["startedAt"], "finishTime": gate["finishedAt"], "result": result, "order": 1}
-        | _state(gate["state"] != "pending", gate["reason"] if gate["state"] == "failed" else "")
+        | _state(gate["state"] != "pending", gate["reason"])
     ]
     for order, each in enumerate(gate["checks"], 1):
         type_, name = _TYPES[each["check"]["type"]]
@@ -300,7 +300,7 @@ def _shown(gate: Document) -> Gate:
             _record(gate, each["record"], gate["record"], type_, name or gates_checks.named(each["check"]))
             | {"startTime": each["startedAt"], "finishTime": each["finishedAt"], "order": order}
             | {"result": each["state"] if each["finishedAt"] else None}
-            | _state(each["finishedAt"] is not None, each["message"] if each["state"] != "succeeded" else "")
+            | _state(each["finishedAt"] is not None, each["message"])
         )
     return Gate(
         state=gate["state"],
@@ -324,9 +324,11 @@ def _record(gate: Document, id_: str, parent: str | None, type_: str, name: str)
 
 
 def _state(ended: bool, message: str) -> Document:
+    """What an open check waits for is its current operation; what was wrong with one that has ended is an issue."""
     issues = [{"type": "error", "category": None, "message": message}] if message and ended else []
     return {
         "state": "completed" if ended else "inProgress",
+        "currentOperation": message if not ended else None,
         "issues": issues,
         "errorCount": len(issues),
         "warningCount": 0,

@@ -386,6 +386,7 @@ def test_releases_pass_the_lock_one_after_the_other_in_the_order_of_their_runs(d
     assert deployments.advance(third).state == "pending"
     held = deployments.advance(second)
     assert held.reason == f"waits for the exclusive lock of production, which run {first['id']} has"
+    assert record(held, "Checkpoint.ExclusiveLock")["currentOperation"] == held.reason
     deployments.leave(first)
     behind = deployments.advance(third)
     assert (behind.state, behind.reason) == (
