@@ -6,7 +6,7 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from rehearsal.azuredevops.users import USERS
-from rehearsal.pages.azuredevops import code, environments, home, pulls, runs
+from rehearsal.pages.azuredevops import code, environments, home, pipelines, pulls, runs
 from rehearsal.pages.azuredevops.addresses import basic
 from rehearsal.pages.site import Person, Site
 
@@ -40,6 +40,7 @@ def site(api: ASGIApp, credentials: Mapping[str, str], secret: str, repositories
             *home.PLACES,
             *code.places(repositories),
             *pulls.places(repositories),
+            *pipelines.PLACES,
             *runs.places(repositories),
             *environments.PLACES,
         ],

@@ -3,7 +3,6 @@
 import functools
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from starlette.responses import RedirectResponse, Response
 
@@ -11,9 +10,9 @@ from rehearsal.pages import diffs
 from rehearsal.pages.api import Refused
 from rehearsal.pages.azuredevops.addresses import PROJECT, REPOSITORY, Document, api, page
 from rehearsal.pages.azuredevops.code import git_of, opened, rest
-from rehearsal.pages.site import Action, Done, Page, Place, View, Visit
+from rehearsal.pages.azuredevops.pull_actions import ACTIONS, VOTES, my_id, of_pull, opened_pull
+from rehearsal.pages.site import Done, Page, Place, View, Visit
 
-VOTES = {10: "Approved", 5: "Approved with suggestions", 0: "No vote", -5: "Waiting for the author", -10: "Rejected"}
 STRATEGIES = {
     "squash": "Squash commit",
     "noFastForward": "Merge (no fast forward)",
@@ -21,12 +20,6 @@ STRATEGIES = {
     "rebaseMerge": "Semi-linear merge",
 }
 _STATES = ("active", "completed", "abandoned", "all")
-
-
-async def _me(visit: Visit) -> str:
-    """The id of who looks."""
-    data = await visit.api.get(api(None, "connectionData"))
-    return str(data["authenticatedUser"]["id"])
 
 
 # ------------------------------------------------------------------------------------------------------------- lists
@@ -99,32 +92,22 @@ async def _create(visit: Visit) -> Done:
 # ---------------------------------------------------------------------------------------------------------- one of them
 
 
-async def _found(visit: Visit) -> Document:
-    content = await opened(visit)
-    pull = await visit.api.get(rest(content, "pullrequests", visit.route["pull"]))
-    return content | {"pull": pull}
-
-
-def _of(content: Document, *segments: object) -> str:
-    return rest(content, "pullRequests", content["pull"]["pullRequestId"], *segments)
-
-
 async def _one(visit: Visit, repositories: Path) -> Page:
-    content = await _found(visit)
+    content = await opened_pull(visit)
     tab = visit.query.get("_a", "overview")
     pull = content["pull"]
-    content |= {"tab": tab, "votes": VOTES, "strategies": STRATEGIES, "me": await _me(visit)}
-    content["threads"] = [_thread(each) for each in await visit.api.get(_of(content, "threads")) if _is_shown(each)]
+    content |= {"tab": tab, "votes": VOTES, "strategies": STRATEGIES, "me": await my_id(visit)}
+    content["threads"] = [_thread(each) for each in await visit.api.get(of_pull(content, "threads")) if _is_shown(each)]
     if tab == "files":
         return _files(visit, content, repositories)
     if tab == "commits":
-        content["commits"] = await visit.api.get(_of(content, "commits"))
+        content["commits"] = await visit.api.get(of_pull(content, "commits"))
         return Page("azuredevops/pull_commits.html.j2", content)
     project_id = content["repository"]["project"]["id"]
     artifact = f"vstfs:///CodeReview/CodeReviewId/{project_id}/{pull['pullRequestId']}"
     evaluations, statuses, members = await visit.api.gather(
         visit.api.either(api(content["project"], "policy", "evaluations"), [], artifactId=artifact),
-        visit.api.either(_of(content, "statuses"), []),
+        visit.api.either(of_pull(content, "statuses"), []),
         _people(visit, content),
     )
     content |= {
@@ -234,148 +217,6 @@ def _asked(visit: Visit) -> tuple[str, int] | None:
     return (path, int(line)) if path and line.isdigit() else None
 
 
-# ------------------------------------------------------------------------------------------------------------ actions
-
-
-def _here(visit: Visit) -> str:
-    return visit.address(comment=None)
-
-
-async def _vote(visit: Visit) -> Done:
-    content = await _found(visit)
-    vote = int(visit.form["vote"])
-    me = await _me(visit)
-    await visit.api.send("PUT", _of(content, "reviewers", me), {"id": me, "vote": vote})
-    return Done(_here(visit), f"Your vote: {VOTES.get(vote, vote)}.")
-
-
-async def _add_reviewer(visit: Visit) -> Done:
-    content = await _found(visit)
-    id_ = visit.form.get("reviewer", "")
-    await visit.api.send("PUT", _of(content, "reviewers", id_), {"id": id_, "vote": 0})
-    return Done(_here(visit), "The reviewer is asked.")
-
-
-async def _comment(visit: Visit) -> Done:
-    """A new thread, on the whole or on a line."""
-    content = await _found(visit)
-    text = visit.form.get("text", "").strip()
-    if not text:
-        raise Refused(400, "The comment is empty.")
-    body: Document = {"comments": [{"parentCommentId": 0, "content": text, "commentType": 1}], "status": 1}
-    if visit.form.get("path"):
-        line = int(visit.form["line"])
-        body["threadContext"] = {
-            "filePath": visit.form["path"],
-            "rightFileStart": {"line": line, "offset": 1},
-            "rightFileEnd": {"line": line, "offset": 1},
-        }
-    await visit.api.send("POST", _of(content, "threads"), body)
-    return Done(_here(visit), "The comment is added.")
-
-
-async def _reply(visit: Visit) -> Done:
-    content = await _found(visit)
-    thread, text = visit.form.get("thread", ""), visit.form.get("text", "").strip()
-    if text:
-        body = {"parentCommentId": 1, "content": text, "commentType": 1}
-        await visit.api.send("POST", _of(content, "threads", thread, "comments"), body)
-    status = visit.form.get("status")
-    if status:
-        await visit.api.send("PATCH", _of(content, "threads", thread), {"status": status})
-    if not text and not status:
-        raise Refused(400, "The comment is empty.")
-    return Done(_here(visit), {"fixed": "Resolved.", "active": "Open again."}.get(status or "", "The reply is added."))
-
-
-async def _resolve(visit: Visit) -> Done:
-    visit.form = {**visit.form, "status": "fixed"}
-    return await _reply(visit)
-
-
-async def _reactivate_thread(visit: Visit) -> Done:
-    visit.form = {**visit.form, "status": "active"}
-    return await _reply(visit)
-
-
-def _completion(visit: Visit) -> Document:
-    options: Document = {
-        "mergeStrategy": visit.form.get("strategy", "squash"),
-        "deleteSourceBranch": "delete_branch" in visit.form,
-    }
-    if visit.form.get("message", "").strip():
-        options["mergeCommitMessage"] = visit.form["message"].strip()
-    return options
-
-
-async def _complete(visit: Visit) -> Done:
-    content = await _found(visit)
-    body = {
-        "status": "completed",
-        "lastMergeSourceCommit": {"commitId": visit.form.get("source_commit", "")},
-        "completionOptions": _completion(visit),
-    }
-    await visit.api.send("PATCH", _of(content), body)
-    return Done(_here(visit), "The pull request is completed.")
-
-
-async def _auto_complete(visit: Visit) -> Done:
-    content = await _found(visit)
-    body = {"autoCompleteSetBy": {"id": await _me(visit)}, "completionOptions": _completion(visit)}
-    await visit.api.send("PATCH", _of(content), body)
-    return Done(_here(visit), "It completes by itself when all policies are satisfied.")
-
-
-async def _cancel_auto_complete(visit: Visit) -> Done:
-    content = await _found(visit)
-    nobody = {"id": "00000000-0000-0000-0000-000000000000"}
-    await visit.api.send("PATCH", _of(content), {"autoCompleteSetBy": nobody})
-    return Done(_here(visit), "It waits for somebody to complete it.")
-
-
-async def _abandon(visit: Visit) -> Done:
-    content = await _found(visit)
-    await visit.api.send("PATCH", _of(content), {"status": "abandoned"})
-    return Done(_here(visit), "The pull request is abandoned.")
-
-
-async def _reactivate(visit: Visit) -> Done:
-    content = await _found(visit)
-    await visit.api.send("PATCH", _of(content), {"status": "active"})
-    return Done(_here(visit), "The pull request is active again.")
-
-
-async def _edit(visit: Visit) -> Done:
-    content = await _found(visit)
-    body = {"title": visit.form.get("title", ""), "description": visit.form.get("description", "")}
-    await visit.api.send("PATCH", _of(content), body)
-    return Done(_here(visit), "Title and description are changed.")
-
-
-async def _requeue(visit: Visit) -> Done:
-    content = await _found(visit)
-    where = api(content["project"], "policy", "evaluations") + "/" + quote(visit.form.get("evaluation", ""), safe="")
-    await visit.api.send("PATCH", where)
-    return Done(_here(visit), "The policy is evaluated again.")
-
-
-_ACTIONS: dict[str, Action] = {
-    "vote": _vote,
-    "add-reviewer": _add_reviewer,
-    "comment": _comment,
-    "reply": _reply,
-    "resolve": _resolve,
-    "reactivate-thread": _reactivate_thread,
-    "complete": _complete,
-    "auto-complete": _auto_complete,
-    "cancel-auto-complete": _cancel_auto_complete,
-    "abandon": _abandon,
-    "reactivate": _reactivate,
-    "edit": _edit,
-    "requeue": _requeue,
-}
-
-
 def places(repositories: Path) -> list[Place]:
     """The pages."""
     one: View = functools.partial(_one, repositories=repositories)
@@ -383,6 +224,6 @@ def places(repositories: Path) -> list[Place]:
     return [
         Place(f"{REPOSITORY}/pullrequests", _list),
         Place(f"{REPOSITORY}/pullrequestcreate", new, {"create": _create}),
-        Place(rf"{REPOSITORY}/pullrequest/(?P<pull>\d+)", one, _ACTIONS),
+        Place(rf"{REPOSITORY}/pullrequest/(?P<pull>\d+)", one, ACTIONS),
         Place(f"{PROJECT}/_pullrequests", _of_project),
     ]
