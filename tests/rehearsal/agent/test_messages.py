@@ -1,5 +1,6 @@
 """The message of a job, and which tasks there are."""
 
+import json
 from importlib import resources
 from typing import Any
 
