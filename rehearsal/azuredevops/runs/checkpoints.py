@@ -22,7 +22,7 @@ class Verdict:
 
 
 def advance(
-    service: Service, project: Document, run: Document, stage: Stage, state: Document, used: list[Document]
+    service: Service, project: Document, run: Document, stage: Stage, state: Document, *, used: list[Document]
 ) -> Verdict:
     """Looks at the checkpoint of a stage; keeps its timeline records in the stage's state."""
     authorization = _authorization(service, project, run, state, used)

@@ -20,8 +20,6 @@ from rehearsal.store import Document, Store
 Reason: TypeAlias = Literal[
     "manual", "individualCI", "batchedCI", "pullRequest", "schedule", "resourceTrigger", "buildCompletion"
 ]
-OF_A_PROJECT = ("run", "run-graph", "active-run", "timeline", "log", "log-of", "attachment", "batched-push")
-"""The kinds whose keys begin with the project's id."""
 
 
 def find(store: Store, project_id: str, run_id: int) -> Document | None:

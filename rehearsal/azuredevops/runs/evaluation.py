@@ -28,20 +28,21 @@ class Evaluation:
         project: Document,
         run: Document,
         plan: Pipeline,
+        *,
         known: Document | None = None,
         origin: str = "",
     ) -> None:
         self._service = service
-        self._project = project
+        self.project = project
         self._run = run
         self._plan = plan
         self._graph = known or {"stages": []}
-        self._origin = origin
+        self.origin = origin
 
     @cached_property
     def definition(self) -> Document:
         """The pipeline's definition."""
-        found = sources.definition_of(self._service.store, self._project["id"], self._run["definition"])
+        found = sources.definition_of(self._service.store, self.project["id"], self._run["definition"])
         if found is None:
             raise sources.refused(f"Definition {self._run['definition']} is gone.")
         return found
@@ -58,7 +59,7 @@ class Evaluation:
     def predefined(self) -> dict[str, str]:
         """The service's own variables, those of single jobs left out."""
         return run_variables.predefined(
-            self._service, self._project, self._run, self.definition, self.repository, self._origin
+            self._service, self.project, self._run, self.definition, self.repository, origin=self.origin
         )
 
     @cached_property
@@ -174,7 +175,7 @@ class Evaluation:
         given = tuple(given)
         store = self._service.store
         names = {each.group for each in given if each.group}
-        groups = {name: sources.find_group(store, self._project, name) or {} for name in names}
+        groups = {name: sources.find_group(store, self.project, name) or {} for name in names}
         result = []
         for each in given:
             now = groups[each.group].get(each.name) if each.group else None
@@ -184,7 +185,7 @@ class Evaluation:
     def _counter(self, prefix: str, seed: int) -> int:
         """The value of `counter(prefix, seed)`: one more with each run, the same wherever the run asks for it."""
         store, run = self._service.store, self._run
-        place = f"{self._project['id']}/{run['definition']}/{prefix}"
+        place = f"{self.project['id']}/{run['definition']}/{prefix}"
         kept = store.get("counter-value", f"{run['plan']}/{prefix}/{seed}")
         if kept is None:
             kept = {"value": store.next_number(f"counter/{place}/{seed}", seed)}

@@ -50,12 +50,14 @@ def _hand_out(service: Service, there: Document, agent: str, origin: str) -> Job
     known = documents.graph_of(store, there["project"], there["run"])
     found = graph.leg_of(known, there["job"])
     if project is None or run is None or found is None:
+        store.delete("waiting-job", there["place"])
         return None
-    stage_state, job_state, leg = found
+    _, job_state, leg = found
     token = secrets.token_urlsafe(39)
     try:
         plan = sources.plan_of(service, project, run)
-        request = _request(service, project, run, plan, known, found, token, origin)
+        evaluation = Evaluation(service, project, run, plan, known=known, origin=origin)
+        request = _request(service, evaluation, run, plan, found, token=token)
     except (ServiceError, ExpressionError) as error:
         leg["issues"].append({"type": "error", "message": str(error)})
         machine.end_leg(service, leg, "failed")
@@ -77,22 +79,21 @@ def _hand_out(service: Service, there: Document, agent: str, origin: str) -> Job
 
 def _request(
     service: Service,
-    project: Document,
+    evaluation: Evaluation,
     run: Document,
     plan: Pipeline,
-    known: Document,
     found: tuple[Document, Document, Document],
+    *,
     token: str,
-    origin: str,
 ) -> JobRequest:
+    project = evaluation.project
     stage_state, job_state, leg_state = found
     stage = next(each for each in plan.stages if each.name == stage_state["name"])
     job = next(each for each in stage.jobs if each.name == job_state["name"])
     legs = job.legs if isinstance(job, RegularJob) else ()
     leg = next((each for each in legs if each.name == leg_state["leg"]), None)
-    evaluation = Evaluation(service, project, run, plan, known, origin)
     environment = resources.environment_of(service.store, project, job) if isinstance(job, DeploymentJob) else None
-    predefined = evaluation.predefined | _of_job(stage, job, stage_state, job_state, leg_state, environment)
+    predefined = evaluation.predefined | _of_job(stage, job, found, environment)
     variables = evaluation.layers(stage, job, leg)
     # The last one of a name is the one that counts, and whether it is secret, too.
     last = {each.name.casefold(): each for each in variables}
@@ -113,7 +114,7 @@ def _request(
         predefined=predefined,
         variables=variables,
         secrets={each.name: each.value for each in last.values() if each.secret},
-        repositories=_repositories(service, project, run, plan, job, evaluation, origin),
+        repositories=_repositories(service, evaluation, run, plan, job),
         pipelines={alias: _pipeline(service, each) for alias, each in run["pipelines"].items()},
         steps=job.steps if isinstance(job, RegularJob) else (),
         hooks=job.hooks if isinstance(job, DeploymentJob) else (),
@@ -128,14 +129,10 @@ def _request(
 
 
 def _of_job(
-    stage: Stage,
-    job: Job,
-    stage_state: Document,
-    job_state: Document,
-    leg_state: Document,
-    environment: Document | None,
+    stage: Stage, job: Job, found: tuple[Document, Document, Document], environment: Document | None
 ) -> dict[str, str]:
     """The service's own variables that belong to one job."""
+    stage_state, job_state, leg_state = found
     names = [leg["leg"] for leg in job_state["legs"]]
     leg = leg_state["leg"]
     values = {
@@ -171,16 +168,10 @@ def _pipeline(service: Service, chosen: Document) -> messages.PipelineRun:
 
 
 def _repositories(
-    service: Service,
-    project: Document,
-    run: Document,
-    plan: Pipeline,
-    job: Job,
-    evaluation: Evaluation,
-    origin: str,
+    service: Service, evaluation: Evaluation, run: Document, plan: Pipeline, job: Job
 ) -> Mapping[str, messages.Repository]:
     """The repositories by alias: the pipeline's own, and those that steps of this job check out."""
-    own = evaluation.repository
+    project, own, origin = evaluation.project, evaluation.repository, evaluation.origin
     result = {"self": _repository(project, own, run["branch"], str(run["sourceVersion"]), origin)}
     wanted = {step.repository.casefold() for step in job_steps(job) if isinstance(step, CheckoutStep)}
     for each in plan.repositories:

@@ -37,7 +37,7 @@ class Turn:
 
     @property
     def evaluation(self) -> Evaluation:
-        return Evaluation(self.service, self.project, self.run, self.plan, self.known)
+        return Evaluation(self.service, self.project, self.run, self.plan, known=self.known)
 
     @property
     def cancelling(self) -> bool:
@@ -117,8 +117,8 @@ def _check_stage(turn: Turn, stage: Stage, state: Document) -> bool:
         checkpoints.leave(turn.service, turn.project, turn.run, state)
         _give_up(state, "canceled")
         return True
-    used = resources.of_stage(turn.service, turn.project, turn.run, turn.evaluation.definition, turn.plan, stage)
-    verdict = checkpoints.advance(turn.service, turn.project, turn.run, stage, state, used)
+    used = resources.of_stage(turn.service.store, turn.project, turn.run, turn.plan, stage)
+    verdict = checkpoints.advance(turn.service, turn.project, turn.run, stage, state, used=used)
     if verdict.state == "passed":
         state |= {"state": "running", "startTime": now()}
         return True
@@ -179,8 +179,8 @@ def _begin_job(turn: Turn, stage: Stage, job: Job, stage_state: Document, state:
     ended = {each["name"] for each in stage_state["jobs"] if each["state"] == "completed"}
     if not set(job.depends_on) <= ended:
         return False
-    # In a stage that began in spite of the cancellation, jobs that ask for nothing run, too: see the page on conditions,
-    # "If you cancel it while stage1 is running, stage2 will still run".
+    # In a stage that began in spite of the cancellation, jobs that ask for nothing run, too: see the page on conditions:
+    # "stage2 will still run".
     canceled = turn.cancelling and not stage_state["afterCancel"]
     try:
         runs = turn.evaluation.job_runs(stage, job, canceled=canceled)
@@ -207,7 +207,7 @@ def _queue_legs(turn: Turn, stage: Stage, job: Job, state: Document) -> None:
     for leg in state["legs"]:
         if leg["state"] == "pending" and at_work < most:
             at_work += 1
-            pool = resources.pool_name(turn.run, turn.evaluation.definition, turn.plan, stage, job)
+            pool = resources.pool_name(turn.service.store, turn.project, turn.run, turn.plan, stage, job=job)
             enqueue(turn.service, turn.project, turn.run, leg, pool)
 
 
@@ -215,7 +215,7 @@ def enqueue(service: Service, project: Document, run: Document, leg: Document, p
     """Puts a leg at the end of the queue of its pool."""
     place = f"{service.store.next_number('waiting-job'):012}"
     leg |= {"state": "queued", "queueTime": now(), "pool": pool, "waiting": place}
-    there = {"project": project["id"], "run": run["id"], "job": leg["id"], "pool": pool}
+    there = {"project": project["id"], "run": run["id"], "job": leg["id"], "pool": pool, "place": place}
     service.store.put("job", leg["id"], there)
     service.store.put("waiting-job", place, there)
 

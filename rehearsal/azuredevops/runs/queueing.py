@@ -173,7 +173,7 @@ def prepared(service: Service, project: Document, run: Document, asked: Request)
     _check_variables(definition, run["variables"])
     plan = sources.compiled(service, project, run)
     _check_stages(plan, run["stagesSkipped"])
-    resources.check(service, project, run, definition, plan)
+    resources.check(service.store, project, run, plan)
     run["pipelines"] = _chosen(service.store, project, plan, asked.pipelines or {}, asked.reason)
     return plan
 

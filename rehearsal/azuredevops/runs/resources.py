@@ -13,7 +13,7 @@ from rehearsal.agent.language.plan import DeploymentJob, Job, Pipeline, Stage, T
 from rehearsal.agent.language.runtime import RunVariables
 from rehearsal.azuredevops import agents, variable_groups
 from rehearsal.azuredevops.agents import HOSTED_POOL
-from rehearsal.azuredevops.context import Service, by_name
+from rehearsal.azuredevops.context import by_name
 from rehearsal.azuredevops.runs import run_variables, sources
 from rehearsal.store import Document, Store
 
@@ -21,7 +21,7 @@ from rehearsal.store import Document, Store
 _CONNECTIONS = ("azuresubscription", "connectedservicename", "connectedservicenamearm")
 
 
-def check(service: Service, project: Document, run: Document, definition: Document, plan: Pipeline) -> None:
+def check(store: Store, project: Document, run: Document, plan: Pipeline) -> None:
     """Goes on only when everything that the plan uses is there, tasks included.
 
     Raises:
@@ -33,23 +33,24 @@ def check(service: Service, project: Document, run: Document, definition: Docume
         raise sources.refused(str(error)) from error
     for stage in plan.stages:
         for job in stage.jobs:
-            _check_job(service.store, project, run, definition, plan, stage, job)
+            _check_job(store, project, job)
+            pool = pool_name(store, project, run, plan, stage, job=job)
+            if agents.queue_of(store, project["id"], name=pool) is None:
+                place = (job.pool or stage.pool or plan.pool or job).position
+                raise sources.refused(
+                    f"{place}: Could not find a pool with name {pool}. The pool does not exist or has not been "
+                    "authorized for use."
+                )
 
 
-def _check_job(
-    store: Store, project: Document, run: Document, definition: Document, plan: Pipeline, stage: Stage, job: Job
-) -> None:
-    absent = "{} could not be found. The {} does not exist or has not been authorized for use."
+def _check_job(store: Store, project: Document, job: Job) -> None:
     if isinstance(job, DeploymentJob) and environment_of(store, project, job) is None:
         # The service makes an environment that is missing when whoever pushed the file may do that. Gates belong to
         # environments, so a new one would have none: that is refused here.
-        words = absent.format(f"Environment {job.environment}", "environment")
-        raise sources.refused(f"{job.position}: Job {job.name}: {words}")
-    pool = pool_name(run, definition, plan, stage, job)
-    if agents.queue_of(store, project["id"], name=pool) is None:
-        words = absent.format(f"a pool with name {pool}", "pool")
-        place = (job.pool or stage.pool or plan.pool or job).position
-        raise sources.refused(f"{place}: Could not find {words.replace(' could not be found', '')}")
+        raise sources.refused(
+            f"{job.position}: Job {job.name}: Environment {job.environment} could not be found. The environment does "
+            "not exist or has not been authorized for use."
+        )
     for position, name in _connections(job):
         if by_name((each["body"] for each in store.all("endpoint", f"{project['id']}/")), name) is None:
             raise sources.refused(
@@ -63,8 +64,9 @@ def environment_of(store: Store, project: Document, job: DeploymentJob) -> Docum
     return by_name(store.all("environment", f"{project['id']}/"), job.environment)
 
 
-def pool_name(run: Document, definition: Document, plan: Pipeline, stage: Stage, job: Job) -> str:
+def pool_name(store: Store, project: Document, run: Document, plan: Pipeline, stage: Stage, *, job: Job) -> str:
     """The pool in which a job runs. Its name may hold variables that are known before the run."""
+    definition = sources.definition_of(store, project["id"], run["definition"]) or {"body": {}}
     pool = job.pool or stage.pool or plan.pool
     if pool is not None:
         layers = (run_variables.of_settings(definition), run_variables.of_queue_time(run), plan.variables)
@@ -87,11 +89,8 @@ def _connections(job: Job) -> Iterable[tuple[Position, str]]:
                     yield step.position, value
 
 
-def of_stage(
-    service: Service, project: Document, run: Document, definition: Document, plan: Pipeline, stage: Stage
-) -> list[Document]:
+def of_stage(store: Store, project: Document, run: Document, plan: Pipeline, stage: Stage) -> list[Document]:
     """What a stage uses: `{"type": "environment|queue|variablegroup|endpoint", "id", "name"}`, each once."""
-    store = service.store
     found: dict[tuple[str, str], Document] = {}
 
     def add(kind: str, id_: object, name: str) -> None:
@@ -107,7 +106,7 @@ def of_stage(
             environment = environment_of(store, project, job)
             if environment is not None:
                 add("environment", environment["id"], environment["name"])
-        queue = agents.queue_of(store, project["id"], name=pool_name(run, definition, plan, stage, job))
+        queue = agents.queue_of(store, project["id"], name=pool_name(store, project, run, plan, stage, job=job))
         if queue is not None:
             add("queue", queue["id"], queue["name"])
         known = store.all("endpoint", f"{project['id']}/")

@@ -120,7 +120,7 @@ def of_commit(service: Service, repository: Document, run: Document) -> dict[str
 
 
 def predefined(
-    service: Service, project: Document, run: Document, definition: Document, repository: Document, origin: str
+    service: Service, project: Document, run: Document, definition: Document, repository: Document, *, origin: str
 ) -> dict[str, str]:
     """The service's own variables in a run's jobs, apart from those of the single job.
 

@@ -60,15 +60,12 @@ def _takes_pushes(definition: Document) -> bool:
 
 
 def _push_to(service: Service, repository: Document, definition: Document, user: Document, update: Document) -> None:
-    if not _takes_pushes(definition):
-        return
     project = service.store.get("project", repository["project"])
     here, branch, commit = git_store.git(service, repository), update["name"], update["newObjectId"]
-    if project is None or here.resolve(f"{commit}") is None:
+    if project is None or not _takes_pushes(definition):
         return
     asked = Request(reason="individualCI", user=user, branch=branch, commit=commit)
-    text = sources.reader(here, commit)(definition["body"]["process"]["yamlFilename"].strip("/"))
-    if text is None:
+    if sources.reader(here, commit)(definition["body"]["process"]["yamlFilename"].strip("/")) is None:
         return  # a branch without the file has no trigger either
     try:
         plan = _plan(service, project, definition, asked)
@@ -76,9 +73,8 @@ def _push_to(service: Service, repository: Document, definition: Document, user:
         queueing.keep_refused(service, project, definition["id"], asked, error)
         return
     trigger = plan.trigger or Trigger(enabled=True)
-    if not (trigger.enabled and _matches(trigger.branches, branch.removeprefix(_HEADS))):
-        return
-    if not _touches(here, trigger.paths, update):
+    wanted = trigger.enabled and _matches(trigger.branches, branch.removeprefix(_HEADS))
+    if not wanted or not _touches(here, trigger.paths, update):
         return
     place = f"{project['id']}/{definition['id']}/{branch}"
     if trigger.batch and _running(service, project, definition, branch):

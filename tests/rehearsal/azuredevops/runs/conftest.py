@@ -34,4 +34,4 @@ def pipelines(orchestrated: Organization, tmp_path: Path) -> Iterator[Pipelines]
     git(folder, "remote", "add", "origin", orchestrated.remote(project.name, project.name.replace(" ", "%20")))
     made = Pipelines(orchestrated, project, folder)
     yield made
-    made.cancel_all()  # a job that still waits would go to another test's agent
+    made.delete()  # a job that still waits would go to another test's agent

@@ -189,11 +189,10 @@ class Pipelines:
         answer = self.http().patch(f"build/builds/{run}", json={"status": "cancelling"})
         assert answer.status_code == 200, answer.text
 
-    def cancel_all(self) -> None:
-        """Asks for the end of every run that goes on."""
-        for each in self.http().get("build/builds").json()["value"]:
-            if each["status"] != "completed":
-                self.cancel(each["id"])
+    def delete(self) -> None:
+        """Takes the project away, with the jobs that wait."""
+        core = self.organization.clients().get_core_client()
+        assert self.organization.wait(core.queue_delete_project(self.project.id)) == "succeeded"
 
     def runs_of(self, definition: int) -> list[dict[str, Any]]:
         """The runs of a pipeline, the oldest first."""
