@@ -124,7 +124,8 @@ def test_a_secret_reaches_only_the_step_that_maps_it_and_no_log(bench: Bench) ->
 def test_each_line_of_a_secret_of_several_lines_is_hidden(bench: Bench) -> None:
     key = "-----BEGIN-----\nfirstlineofkey\nsecondlineofkey\n-----END-----"
     yaml = steps(
-        '- bash: |\n    echo "$KEY"; echo "got firstlineofkey"; python3 -c "print(repr(\'$KEY\'))"\n  env:\n    KEY: $(key)'
+        '- bash: |\n    echo "$KEY"; echo "got firstlineofkey"; python3 -c "print(repr(\'$KEY\'))"\n'
+        "  env:\n    KEY: $(key)"
     )
     bench.run(yaml, secrets={"key": key})
     everything = bench.service.everything()
@@ -174,7 +175,10 @@ def test_a_step_that_takes_too_long_is_ended_with_all_its_processes_and_fails(be
 
 
 def test_a_failed_step_is_tried_again_as_often_as_it_says(bench: Bench) -> None:
-    counting = "- bash: |\n    echo x >> tries; [ $(wc -l < tries) -ge 3 ]\n  retryCountOnTaskFailure: {}\n  displayName: Tries"
+    counting = (
+        "- bash: |\n    echo x >> tries; [ $(wc -l < tries) -ge 3 ]\n"
+        "  retryCountOnTaskFailure: {}\n  displayName: Tries"
+    )
     assert bench.run(steps(counting.format(2))) == "Succeeded"
     assert (bench.workspace / "s" / "tries").read_text() == "x\n" * 3
     record = bench.service.named("Tries")
@@ -186,7 +190,8 @@ def test_a_failed_step_is_tried_again_as_often_as_it_says(bench: Bench) -> None:
 
 def test_a_process_ends_at_a_polite_signal_when_the_job_is_cancelled(bench: Bench) -> None:
     yaml = steps(
-        "- bash: |\n    trap 'echo interrupted > told; exit 1' INT\n    echo up\n    sleep 60 & wait\n  displayName: Long\n"
+        "- bash: |\n    trap 'echo interrupted > told; exit 1' INT\n    echo up\n    sleep 60 & wait\n"
+        "  displayName: Long\n"
         "- script: echo never\n  displayName: Next\n"
         "- script: echo last\n  condition: always()\n  displayName: Always"
     )
@@ -235,7 +240,8 @@ def test_standard_error_fails_a_step_only_if_it_says_so(bench: Bench) -> None:
 
 def test_steps_run_where_they_say_or_say_that_there_is_no_such_folder(bench: Bench) -> None:
     yaml = steps(
-        "- script: mkdir -p sub\n- script: pwd\n  workingDirectory: sub\n  displayName: Below\n- script: pwd\n  workingDirectory: nowhere\n  displayName: Nowhere"
+        "- script: mkdir -p sub\n- script: pwd\n  workingDirectory: sub\n  displayName: Below\n"
+        "- script: pwd\n  workingDirectory: nowhere\n  displayName: Nowhere"
     )
     assert bench.run(yaml) == "Failed"
     assert f"\n{bench.workspace}/s/sub\n" in bench.service.log("Below")
