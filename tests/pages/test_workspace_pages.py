@@ -162,3 +162,20 @@ def test_a_record_that_tells_of_no_finished_release_is_shown_as_what_it_is(
     assert admin.open("/status").status == 200
     assert words in admin.text()
     assert "No release is recorded." in admin.text()
+
+
+def test_a_link_to_a_run_opens_after_the_sign_in_for_those_who_may_see_it(
+    workspace: Workspace, at_databricks: SignIn
+) -> None:
+    job_id = jobs.graph(workspace, {"ride": ""}, {}, name="nightly")
+    run = jobs.run(workspace, job_id)
+    page = f"/jobs/{job_id}/runs/{run.run_id}"
+    dana = at_databricks("Dana")
+    assert dana.open(page).status == 404
+    dana.page.context.clear_cookies()
+    dana.open(page)
+    dana.page.get_by_role("button", name="Administrator").click()
+    assert dana.page.url == str(run.run_page_url)
+    assert "nightly" in dana.page.locator("h1").inner_text()
+    dana.follow("notebook")
+    assert dana.page.title() == "/Shared/ride"
