@@ -77,6 +77,17 @@ def test_every_form_carries_the_sessions_token_and_without_it_nothing_is_done(or
         assert stolen.status_code == 403
 
 
+def test_a_form_of_another_sites_page_changes_nothing(workspace: Workspace) -> None:
+    workspace.notebook("/Shared/rides")
+    before = workspace.call("GET", "2.0/workspace/export", params={"path": "/Shared/rides"}).json()
+    with _signed_in(workspace.url, "administrator") as client:
+        for token in ("", "wrong"):
+            sent = client.post("/browse/Shared/rides", data={"do": "save", "text": "# mine", "token": token})
+            assert sent.status_code == 403
+            assert "The form did not come from this session" in sent.text
+    assert workspace.call("GET", "2.0/workspace/export", params={"path": "/Shared/rides"}).json() == before
+
+
 def test_a_cookie_that_the_service_did_not_sign_signs_nobody_in(organization: Organization) -> None:
     with _signed_in(organization.root, "nobody") as client:
         kept = client.cookies["rehearsal_azuredevops"].strip('"')
