@@ -43,5 +43,5 @@ USERS = (
     User(key=NOBODY, display_name="Nobody", principal_name="nobody@rehearsal.example", role="stranger"),
 )
 
-# Every key for which there may be a token: the people, the pipelines, their agent, and a token whose time is over (Dana's).
+# Every key for which there may be a token: people, pipelines, their agent, and a token whose time is over (Dana's).
 KEYS = (*(user.key for user in USERS), BUILD_SERVICE, AGENT, EXPIRED)
