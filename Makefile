@@ -17,7 +17,10 @@ UV_VERSION := 0.13.9
 # More options for uv, for example LOCK=--upgrade for the newest versions.
 LOCK ?=
 
-# Where `make unit` writes its results, in the formats that pipelines publish.
+# What `make unit` runs beside the tests of the notebooks, of whose package it wants to see so many percent of the
+# branches, and where it writes its results, in the formats that pipelines publish.
+UNIT ?= tests/components $(wildcard tests/test_*.py)
+COVERAGE ?= 95
 RESULTS ?= build/results
 
 .PHONY: help venv toolchain doctor rehearsal rehearsal-env rehearsal-down rehearsal-clean rehearsal-reset \
@@ -71,14 +74,14 @@ format: venv ## write the code in the style that `check` wants
 
 unit: venv ## the tests of the program, of the commands and of the notebooks: what the build pipeline runs
 	@mkdir -p "$(RESULTS)"
-	@$(PY) -m pytest -m 'not slow' -n 2 --dist loadfile tests/components $(wildcard tests/test_*.py) --junitxml="$(RESULTS)/unit-program.xml"
+	@$(PY) -m pytest -m 'not slow' -n 2 --dist loadfile $(UNIT) --junitxml="$(RESULTS)/unit-program.xml"
 	@$(PY) -m pytest -m 'not slow' tests/notebooks --junitxml="$(RESULTS)/unit-notebooks.xml" \
-		--cov --cov-fail-under=95 --cov-report=xml:"$(RESULTS)/coverage.xml"
+		--cov --cov-fail-under=$(COVERAGE) --cov-report=xml:"$(RESULTS)/coverage.xml"
 
 test: check toolchain ## check, then all tests but the slow ones, and the coverage of the notebooks' package
 	@$(PY) -m pytest -m 'not slow' $(PYTEST)
 ifeq ($(origin PYTEST),file)
-	@$(PY) -m pytest tests/notebooks --cov --cov-fail-under=95
+	@$(PY) -m pytest tests/notebooks --cov --cov-fail-under=$(COVERAGE)
 endif
 
 test-fresh: venv ## `make rehearsal` in a clone on a machine without pulumi, Go, caches: ten minutes or more
