@@ -103,7 +103,7 @@ def _variable(given: object, kept: Document | None) -> Document:
     if not isinstance(given, dict):
         given = {"value": given}
     secret, value = bool(given.get("isSecret")), given.get("value")
-    if secret and value is None and kept and kept["isSecret"]:
+    if secret and value is None and kept:
         value = kept["value"]
     return {"value": str(value if value is not None else ""), "isSecret": secret}
 

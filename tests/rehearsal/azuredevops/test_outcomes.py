@@ -178,6 +178,11 @@ def test_a_lease_keeps_a_run_for_its_days(
     minimal = json.dumps({"definitionId": 1, "ownerId": "delivery", "runId": run["id"]})
     found = build.get_retention_leases_by_minimal_retention_leases(project.id, [minimal])
     assert [each.lease_id for each in found] == [lease.lease_id]
+    place = f"{project.id}/{lease.lease_id:09}"
+    kept_lease = service.store.get("lease", place)
+    assert kept_lease is not None
+    service.store.put("lease", place, kept_lease | {"validUntil": "2026-01-01T00:00:00.000Z"})
+    assert retention.holding(service.store, kept, run["id"]) == []
     changed = build.update_retention_lease({"daysValid": 1, "protectPipeline": True}, project.id, lease.lease_id)
     assert ((changed.valid_until - datetime.now(UTC)).days, changed.protect_pipeline) == (0, True)
     build.delete_retention_leases_by_id(project.id, [lease.lease_id])
