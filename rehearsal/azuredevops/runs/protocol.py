@@ -2,7 +2,8 @@
 
 Below `/{organization}/_agent/`, with `Authorization: Bearer` and the token of `users.AGENT`:
 
-    POST next                            {"agent", "pool"}: waits up to 15 s for a job: 204, or a `JobRequest`
+    POST next                            {"agent", "pool", "wait"}: waits so many seconds for a job (15, if nothing is
+                                         said, and at most): 204, or a `JobRequest`
     POST jobs/{id}/heartbeat             every 2 s: {"cancel": bool}
     POST jobs/{id}/timeline              {"records": [...]}: how the steps stand
     POST jobs/{id}/logs/{record}         text, put at the end of the record's log
@@ -83,7 +84,8 @@ class AgentRoute(BaseRoute):
         if not agent or self._orchestrator is None:
             raise invalid("An agent needs a name, and a service that carries out runs.")
         origin = f"{request.url.scheme}://{request.url.netloc}"
-        name = str(pool) if pool else None
+        name, given = str(pool) if pool else None, body.get("wait")
+        patience = min(_PATIENCE, float(given)) if isinstance(given, int | float) else _PATIENCE
         for attempt in range(2):
             if await request.is_disconnected():
                 break
@@ -91,7 +93,7 @@ class AgentRoute(BaseRoute):
             if found is not None:
                 return JSONResponse(found.to_json())
             if attempt == 0:
-                await self._orchestrator.wait(_PATIENCE)
+                await self._orchestrator.wait(patience)
         return Response(status_code=204)
 
 

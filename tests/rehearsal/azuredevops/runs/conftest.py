@@ -10,7 +10,7 @@ from rehearsal.service import Background
 from tests.rehearsal.azuredevops.organization import CONTROL_TOKEN, CREDENTIALS, Organization, git
 from tests.rehearsal.azuredevops.runs.pipelines import Pipelines
 
-AGENT_TIMEOUT = 3.0
+AGENT_TIMEOUT = 4.0
 
 
 @pytest.fixture(scope="module")

@@ -338,7 +338,7 @@ def test_an_agent_of_one_pool_gets_no_job_of_another(pipelines: Pipelines) -> No
     run = pipelines.run(definition)
     until(lambda: pipelines.records(run, "Phase")["a"]["state"] == "inProgress", "a job that waits")
     hosted = pipelines.agent(pool="Azure Pipelines")
-    assert hosted.http.post("/next", json={"agent": "x", "pool": "Azure Pipelines"}).status_code == 204
+    assert hosted.http.post("/next", json={"agent": "x", "pool": "Azure Pipelines", "wait": 1}).status_code == 204
     pipelines.agent(pool="default").work("a")
     assert pipelines.result(run) == "succeeded"
 
