@@ -7,6 +7,7 @@ for `rollback` and `drift --repair`, so the build gets a lease
 
 import argparse
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 from delivery import azure_devops_builds as runs
@@ -74,8 +75,10 @@ def retain(client: AzureDevOps, build_id: int, *, days: int = DAYS) -> tuple[dic
         remedy = "give the id of a build of this project that isn't deleted"
         raise RefusedError([Mistake(key=f"build {build_id}", found="there is none", remedy=remedy)])
     which: dict[str, str | int | bool] = {"ownerId": OWNER, "definitionId": build.pipeline_id, "runId": build_id}
+    now = datetime.now(UTC)
     for lease in client.get(LEASES, query=which)["value"]:
-        return lease, False
+        if datetime.fromisoformat(lease["validUntil"]) > now:
+            return lease, False
     wanted = [{**which, "daysValid": days, "protectPipeline": False}]
     # A second lease of the same kind does no harm, so a dropped connection is no reason to stop.
     return client.post(LEASES, wanted, repeat=True)["value"][0], True

@@ -112,14 +112,13 @@ def start(client: AzureDevOps, build: Build) -> int:
     return runs.queue_run(client, pipeline, branch=DEFAULT_BRANCH, pipelines={ALIAS: build.number})
 
 
-def follow(client: AzureDevOps, run_id: int, progress: Progress, *, pause: float = SECONDS_BETWEEN_LOOKS) -> Build:
+def follow(client: AzureDevOps, run_id: int, progress: Progress) -> Build:
     """Waits for a run's end, and tells what happens in it; interrupted it leaves the run alone.
 
     Args:
         client: of the project.
         run_id: the run's id.
         progress: hears of stages, of approvals that are waited for, and of what failed.
-        pause: seconds between two looks.
 
     Raises:
         RefusedError: the run is gone.
@@ -148,7 +147,7 @@ def follow(client: AzureDevOps, run_id: int, progress: Progress, *, pause: float
             for line in _errors(records):
                 tell_once(line)
             return build
-        time.sleep(pause)
+        time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
 def _candidates(client: AzureDevOps, pipeline: int, release: str) -> Iterable[Build]:
