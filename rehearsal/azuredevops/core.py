@@ -9,7 +9,7 @@ import time
 
 from starlette.responses import JSONResponse
 
-from rehearsal.azuredevops import agents, git_store, identities, permissions, users
+from rehearsal.azuredevops import agents, artifacts, git_store, identities, permissions, users
 from rehearsal.azuredevops.context import Call, by_name, fixed_id, new_id, now
 from rehearsal.azuredevops.errors import ServiceError, invalid
 from rehearsal.azuredevops.permissions import COLLECTION, PROJECT
@@ -79,6 +79,16 @@ _OF_A_PROJECT = [
     "general-settings",
     "feature",
     "resource-authorization",
+    "variable-group",
+    "gate",
+    "approval",
+    "lock",
+    "lock-waiter",
+    "artifact",
+    "lease",
+    "test-run",
+    "test-result",
+    "deployment-record",
 ]
 
 
@@ -225,6 +235,8 @@ def delete_project(call: Call) -> Answer:
     store, prefix = call.store, f"{project['id']}/"
     for repository in store.all("repository", prefix):
         git_store.remove(call.service, repository)
+    for artifact in store.all("artifact", prefix):
+        artifacts.path(call.service, artifact).unlink(missing_ok=True)
     for kind in _OF_A_PROJECT:
         for key, _ in store.items(kind, prefix):
             store.delete(kind, key)

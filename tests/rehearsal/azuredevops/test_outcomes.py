@@ -17,7 +17,7 @@ from rehearsal.azuredevops.errors import ServiceError
 from rehearsal.azuredevops.users import ADMINISTRATOR, BUILD_SERVICE, DANA, NOBODY
 from rehearsal.service import Background
 from rehearsal.store import Document
-from tests.rehearsal.azuredevops.deployments import Deployments
+from tests.rehearsal.azuredevops.deployments import LOCK, Deployments
 from tests.rehearsal.azuredevops.organization import CONTROL_TOKEN, CREDENTIALS, SOCKETS_LEFT_OPEN, Organization
 
 pytestmark = SOCKETS_LEFT_OPEN
@@ -142,6 +142,22 @@ def test_artifacts_go_with_their_run_and_strangers_get_none(
     artifacts.forget(service, project.id, run["id"])
     assert build.get_artifacts(project.id, run["id"]) == []
     assert not artifacts.path(service, kept).exists()
+
+
+def test_a_deleted_project_takes_along_what_its_runs_left(
+    organization: Organization, service: Service, deployments: Deployments, project: Any, run: Document
+) -> None:
+    file = artifacts.path(service, artifacts.keep(service, project.id, run["id"], "release", packed(a="first")))
+    deployments.check(LOCK, {})
+    assert deployments.advance(run).state == "passed"
+    test = organization.clients().get_test_client()
+    made = test.create_test_run({"name": "unit tests", "build": {"id": str(run["id"])}}, project.id)
+    test.add_test_results_to_test_run(results("Passed"), project.id, made.id)
+    core = organization.clients().get_core_client()
+    assert organization.wait(core.queue_delete_project(project.id)) == "succeeded"
+    assert not file.exists()
+    for kind in ("artifact", "gate", "lock", "test-run", "test-result"):
+        assert service.store.all(kind, f"{project.id}/") == [], kind
 
 
 def test_tags_are_added_once_and_removed(organization: Organization, project: Any, run: Document) -> None:
