@@ -3,7 +3,7 @@
 | module | what is in it |
 |---|---|
 | `queueing` | `queue`: starting a run |
-| `triggers` | what starts runs by itself |
+| `triggers`, `schedules`, `filters` | what starts runs by itself |
 | `sources`, `run_variables`, `resources` | what a run is made of: YAML, variables, protected resources |
 | `documents`, `graph`, `timeline`, `logs`, `attachments` | what is kept of it |
 | `machine`, `evaluation`, `checkpoints` | how it goes on |

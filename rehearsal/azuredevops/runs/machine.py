@@ -179,8 +179,8 @@ def _begin_job(turn: Turn, stage: Stage, job: Job, stage_state: Document, state:
     ended = {each["name"] for each in stage_state["jobs"] if each["state"] == "completed"}
     if not set(job.depends_on) <= ended:
         return False
-    # In a stage that began in spite of the cancellation, jobs that ask for nothing run, too: see the page on conditions:
-    # "stage2 will still run".
+    # In a stage that began in spite of the cancellation, jobs without a condition run, too. The page on
+    # conditions: "stage2 will still run".
     canceled = turn.cancelling and not stage_state["afterCancel"]
     try:
         runs = turn.evaluation.job_runs(stage, job, canceled=canceled)

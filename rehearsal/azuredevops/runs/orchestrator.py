@@ -12,7 +12,7 @@ import traceback
 
 from rehearsal.azuredevops.context import Service
 from rehearsal.azuredevops.errors import ServiceError
-from rehearsal.azuredevops.runs import documents, machine, sources
+from rehearsal.azuredevops.runs import documents, machine, schedules, sources
 from rehearsal.azuredevops.runs.machine import Turn
 from rehearsal.store import Document
 
@@ -83,6 +83,7 @@ class Orchestrator:
     def step(self) -> float:
         """One look at everything; gives the seconds until the next one is due."""
         store = self._service.store
+        schedules.look(self._service)
         active = store.all("active-run")
         for each in active:
             if not self._stopping:

@@ -108,6 +108,23 @@ def keep_refused(
     return run
 
 
+def start(service: Service, project: Document, definition_id: int, asked: Request) -> None:
+    """Starts a run; what is wrong with it is kept with it, for there is nobody to be told."""
+    try:
+        queue(
+            service,
+            project,
+            definition_id,
+            reason=asked.reason,
+            user=asked.user,
+            branch=asked.branch,
+            commit=asked.commit,
+            pipelines=asked.pipelines,
+        )
+    except ServiceError as error:
+        keep_refused(service, project, definition_id, asked, error)
+
+
 def draft(service: Service, project: Document, definition_id: int, asked: Request) -> Document:
     """The run as it is asked for, not looked at any further than for its commit.
 

@@ -5,14 +5,13 @@ https://learn.microsoft.com/azure/devops/pipelines/repos/azure-repos-git#ci-trig
 """
 
 import re
-from collections.abc import Iterable
 
 from rehearsal.agent.language.plan import Filter, Pipeline, PipelineResource, Trigger
 from rehearsal.azuredevops import events, git_store
 from rehearsal.azuredevops.context import Service
 from rehearsal.azuredevops.errors import ServiceError
 from rehearsal.azuredevops.git_store import NOTHING, Git, GitError
-from rehearsal.azuredevops.runs import documents, queueing, sources
+from rehearsal.azuredevops.runs import documents, filters, queueing, sources
 from rehearsal.azuredevops.runs.queueing import Request
 from rehearsal.store import Document
 
@@ -73,35 +72,18 @@ def _push_to(service: Service, repository: Document, definition: Document, user:
         queueing.keep_refused(service, project, definition["id"], asked, error)
         return
     trigger = plan.trigger or Trigger(enabled=True)
-    wanted = trigger.enabled and _matches(trigger.branches, branch.removeprefix(_HEADS))
+    wanted = trigger.enabled and filters.branch(trigger.branches, branch.removeprefix(_HEADS))
     if not wanted or not _touches(here, trigger.paths, update):
         return
     place = f"{project['id']}/{definition['id']}/{branch}"
     if trigger.batch and _running(service, project, definition, branch):
         service.store.put("batched-push", place, {"user": user["id"], "definition": definition["id"], "branch": branch})
         return
-    _start(service, project, definition["id"], asked)
+    queueing.start(service, project, definition["id"], asked)
 
 
 def _plan(service: Service, project: Document, definition: Document, asked: Request) -> Pipeline:
     return sources.compiled(service, project, queueing.draft(service, project, definition["id"], asked))
-
-
-def _start(service: Service, project: Document, definition_id: int, asked: Request) -> None:
-    """Starts a run; what is wrong with it is kept with it, for there is nobody to be told."""
-    try:
-        queueing.queue(
-            service,
-            project,
-            definition_id,
-            reason=asked.reason,
-            user=asked.user,
-            branch=asked.branch,
-            commit=asked.commit,
-            pipelines=asked.pipelines,
-        )
-    except ServiceError as error:
-        queueing.keep_refused(service, project, definition_id, asked, error)
 
 
 def _running(service: Service, project: Document, definition: Document, branch: str) -> bool:
@@ -120,30 +102,7 @@ def _touches(here: Git, paths: Filter, update: Document) -> bool:
         changed = here.text("diff", "--name-only", "-z", update["oldObjectId"], update["newObjectId"]).split("\0")
     except GitError:
         return True
-    return any(_matches_path(paths, path) for path in changed if path)
-
-
-def _pattern(pattern: str, *, folder: bool = False) -> re.Pattern[str]:
-    text = re.escape(pattern.removeprefix("refs/heads/").strip("/")).replace(r"\*\*", ".*").replace(r"\*", ".*")
-    return re.compile(text.replace(r"\?", ".") + ("(/.*)?" if folder else ""), re.DOTALL)
-
-
-def _any(patterns: Iterable[str], name: str, *, folder: bool = False) -> bool:
-    return any(_pattern(each, folder=folder).fullmatch(name) for each in patterns)
-
-
-def _matches(names: Filter, branch: str) -> bool:
-    """Whether a branch, named without `refs/heads/`, passes a filter; without `include` every branch does."""
-    return (not names.include or _any(names.include, branch)) and not _any(names.exclude, branch)
-
-
-def _matches_path(paths: Filter, path: str) -> bool:
-    """Whether a path passes a filter; a folder stands for all that is in it, and the longer pattern wins."""
-    if not _any(paths.exclude, path, folder=True):
-        return not paths.include or _any(paths.include, path, folder=True)
-    taken = [len(each) for each in paths.include if _any([each], path, folder=True)]
-    left = [len(each) for each in paths.exclude if _any([each], path, folder=True)]
-    return bool(taken) and max(taken) > max(left)
+    return any(filters.file(paths, path) for path in changed if path)
 
 
 @events.on("run-completed")
@@ -167,7 +126,7 @@ def _batched(service: Service, project: Document, run: Document) -> None:
     if kept is not None and user is not None:
         service.store.delete("batched-push", place)
         asked = Request(reason="batchedCI", user=user, branch=kept["branch"])
-        _start(service, project, kept["definition"], asked)
+        queueing.start(service, project, kept["definition"], asked)
 
 
 def _triggered(service: Service, owner: Document, definition: Document, project: Document, run: Document) -> None:
@@ -200,7 +159,7 @@ def _triggered(service: Service, owner: Document, definition: Document, project:
         commit=run["sourceVersion"] if same else None,
         pipelines={resource.alias: run["id"]},
     )
-    _start(service, owner, definition["id"], asked)
+    queueing.start(service, owner, definition["id"], asked)
 
 
 def _repository_id(definition: Document) -> str:
@@ -214,7 +173,7 @@ def _wants(service: Service, owner: Document, resource: PipelineResource, projec
     source = queueing.source_of(service.store, owner, resource)
     if (source["project"], source["id"]) != (project["id"], run["definition"]):
         return False
-    if not _matches(trigger.branches, run["branch"].removeprefix(_HEADS)):
+    if not filters.branch(trigger.branches, run["branch"].removeprefix(_HEADS)):
         return False
     known = documents.graph_of(service.store, project["id"], run["id"])
     done = {each["name"] for each in known["stages"] if each["result"] in ("succeeded", "succeededWithIssues")}

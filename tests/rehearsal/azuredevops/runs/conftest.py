@@ -14,8 +14,13 @@ AGENT_TIMEOUT = 4.0
 
 
 @pytest.fixture(scope="module")
-def orchestrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Organization]:
-    state = tmp_path_factory.mktemp("orchestrated")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the service keeps everything."""
+    return tmp_path_factory.mktemp("orchestrated")
+
+
+@pytest.fixture(scope="module")
+def orchestrated(state: Path) -> Iterator[Organization]:
     app = create_app(
         state, control_token=CONTROL_TOKEN, credentials=CREDENTIALS, orchestrate=True, agent_timeout=AGENT_TIMEOUT
     )

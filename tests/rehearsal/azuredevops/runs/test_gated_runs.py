@@ -71,10 +71,6 @@ def test_production_waits_for_its_approval_and_goes_on_with_it(pipelines: Pipeli
     (deployment,) = pipelines.http().get(path).json()["value"]
     shown = (deployment["owner"]["id"], deployment["stageName"], deployment["result"])
     assert shown == (run, "Production", "succeeded")
-        run,
-        "Production",
-        "succeeded",
-    )
 
 
 def test_a_rejected_stage_fails_and_can_be_tried_again(pipelines: Pipelines) -> None:

@@ -1,0 +1,140 @@
+"""Runs that the clock starts: https://learn.microsoft.com/azure/devops/pipelines/process/scheduled-triggers.
+
+What is due is decided by the YAML of each branch, for that branch. Minutes are UTC.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from rehearsal.agent.language.plan import Schedule
+from rehearsal.azuredevops import git_store, users
+from rehearsal.azuredevops.context import Service, fixed_id
+from rehearsal.azuredevops.errors import ServiceError
+from rehearsal.azuredevops.runs import documents, filters, queueing, sources
+from rehearsal.azuredevops.runs.queueing import Request
+from rehearsal.store import Document
+
+_HEADS = "refs/heads/"
+_MISSED = 60  # minutes that a service which was away makes up for; the real one is never away
+_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_NAMES: tuple[dict[str, int], ...] = (
+    {},
+    {},
+    {},
+    {name: number for number, name in enumerate(_MONTHS, 1)},
+    {name: number for number, name in enumerate(_DAYS)},
+)
+
+
+def matches(cron: str, time: datetime) -> bool:
+    """Whether a time is one of a schedule's: minutes, hours, days, months, days of the week.
+
+    Raises:
+        ValueError: it is no schedule.
+    """
+    minutes, hours, days, months, weekdays = (_numbers(text, number) for number, text in enumerate(_fields(cron)))
+    if not (time.minute in minutes and time.hour in hours and time.month in months):
+        return False
+    day, weekday = time.day in days, time.isoweekday() % 7 in weekdays
+    # As cron does: if both kinds of days are given, one of them is enough. The documentation doesn't say.
+    _, _, day_text, _, weekday_text = _fields(cron)
+    return day or weekday if "*" not in day_text and "*" not in weekday_text else day and weekday
+
+
+def _fields(cron: str) -> list[str]:
+    found = cron.split()
+    if len(found) != len(_RANGES):
+        raise ValueError(f"'{cron}' is not a schedule: five fields are needed")
+    return found
+
+
+def _numbers(text: str, field: int) -> set[int]:
+    """The numbers of one field: `*`, `1,2`, `1-5`, `*/4`, `1-10/3`, and names of months and days."""
+    first, last = _RANGES[field]
+    found: set[int] = set()
+    for part in text.split(","):
+        span, _, step = part.partition("/")
+        if span == "*":
+            low, high = first, last
+        else:
+            begin, dash, end = span.partition("-")
+            low = _number(begin, field)
+            high = _number(end, field) if dash else (last if step else low)
+        if not first <= low <= high <= last or (step and not step.isdigit()) or step == "0":
+            raise ValueError(f"'{text}' is not valid in a schedule")
+        found.update(range(low, high + 1, int(step or 1)))
+    return found
+
+
+def _number(text: str, field: int) -> int:
+    named = _NAMES[field].get(text.lower()[:3])
+    if named is None and not text.isdigit():
+        raise ValueError(f"'{text}' is not valid in a schedule")
+    return int(text) if named is None else named
+
+
+def look(service: Service, now: datetime | None = None) -> None:
+    """Starts what is due since the last look."""
+    now = (now or datetime.now(UTC)).replace(second=0, microsecond=0)
+    with service.store.transaction():
+        before = service.store.get("clock", "schedules")
+        if before is not None and datetime.fromisoformat(before["minute"]) >= now:
+            return
+        service.store.put("clock", "schedules", {"minute": now.isoformat()})
+        first = datetime.fromisoformat(before["minute"]) + timedelta(minutes=1) if before else now
+        first = max(first, now - timedelta(minutes=_MISSED))
+        minutes = [first + timedelta(minutes=number) for number in range(int((now - first).total_seconds() // 60) + 1)]
+        for project in service.store.all("project"):
+            for definition in service.store.all("definition", f"{project['id']}/"):
+                if definition["body"].get("queueStatus", "enabled") == "enabled":
+                    _look_at(service, project, definition, minutes)
+
+
+def _look_at(service: Service, project: Document, definition: Document, minutes: list[datetime]) -> None:
+    repository = sources.repository_of(service.store, definition)
+    if repository is None:
+        return
+    here = git_store.git(service, repository)
+    path = definition["body"]["process"]["yamlFilename"].strip("/")
+    for branch, commit in here.refs(_HEADS).items():
+        text = sources.reader(here, commit)(path)
+        if text is None or "schedules" not in text:
+            continue  # what isn't there needn't be compiled
+        asked = _request(service, branch, commit)
+        try:
+            plan = sources.compiled(service, project, queueing.draft(service, project, definition["id"], asked))
+        except ServiceError:
+            continue  # a file that can't be read has no schedule
+        for schedule in plan.schedules:
+            wanted = filters.branch(schedule.branches, branch.removeprefix(_HEADS))
+            if wanted and _due(schedule, minutes) and _wanted(service, project, definition, asked, schedule):
+                queueing.start(service, project, definition["id"], asked)
+                break
+
+
+def _request(service: Service, branch: str, commit: str) -> Request:
+    # The real service's own identity is behind such runs; here the organisation's build identity stands for it.
+    user = service.store.get("identity", fixed_id("user", users.BUILD_SERVICE))
+    assert user is not None  # noqa: S101 - seeded on the first day
+    return Request(reason="schedule", user=user, branch=branch, commit=commit)
+
+
+def _due(schedule: Schedule, minutes: list[datetime]) -> bool:
+    try:
+        return any(matches(schedule.cron, minute) for minute in minutes)
+    except ValueError:
+        return False
+
+
+def _wanted(service: Service, project: Document, definition: Document, asked: Request, schedule: Schedule) -> bool:
+    """Not without a change, unless `always`; and not, with `batch`, while the last one goes on."""
+    known = [
+        each
+        for each in documents.of_definition(service.store, project["id"], definition["id"])
+        if each["reason"] == "schedule" and each["branch"] == asked.branch
+    ]
+    if schedule.batch and any(each["status"] != "completed" for each in known):
+        return False
+    done = next((each for each in known if each["result"] == "succeeded"), None)
+    return schedule.always or done is None or done["sourceVersion"] != asked.commit
