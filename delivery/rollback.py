@@ -8,18 +8,22 @@ as for every release. The pipeline's YAML is that of the default branch of today
 import argparse
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import requests
+from databricks.sdk.errors.base import DatabricksError
+
 from delivery import azure_devops_builds as runs
 from delivery.azure_devops import AzureDevOps
 from delivery.azure_devops_builds import DEFAULT_BRANCH, Build
 from delivery.commands import Add
-from delivery.console import Mistake, Progress, RefusedError, tell
-from delivery.stack import azure_devops_client, read_stack
+from delivery.console import Mistake, Progress, RefusedError, UnusableError, tell
+from delivery.stack import Stack, azure_devops_client, read_stack, workspace_client
+from delivery.status_record import UNREADABLE, Release, read_record
 
 SECONDS_BETWEEN_LOOKS = 5.0
 # So many builds are looked through for the commit of a version.
@@ -62,7 +66,7 @@ def _command(options: argparse.Namespace) -> int:
     progress = Progress()
     stack = read_stack(options.project, options.stack)
     client = azure_devops_client(stack, options.project_name, progress)
-    build = find_build(client, options.to)
+    build = find_build(client, options.to, lambda: _recorded(stack))
     progress.step(f"build {build.number} (id {build.id}) of commit {build.commit[:12]}")
     run_id = start(client, build)
     page = runs.page_of(client, run_id)
@@ -76,19 +80,20 @@ def _command(options: argparse.Namespace) -> int:
     return 0 if ended is None or ended.result in SUCCESS else 1
 
 
-def find_build(client: AzureDevOps, release: str) -> Build:
+def find_build(client: AzureDevOps, release: str, recorded: Callable[[], Iterable[Release]] = tuple) -> Build:
     """The build that made a release, if its artifact can still be deployed.
 
     Args:
         client: of the project.
         release: as `--to`.
+        recorded: gives the releases that were deployed; asked for a digest that is no commit's.
 
     Raises:
         RefusedError: there is none, or it can't be deployed; with every reason.
         AzureDevOpsError: the service can't be asked.
     """
     pipeline = runs.find_pipeline(client, runs.BUILD_PIPELINE)
-    build = next(iter(_candidates(client, pipeline, release)), None)
+    build = next(iter(_candidates(client, pipeline, release, recorded)), None)
     if build is None:
         found = f"the pipeline '{runs.BUILD_PIPELINE}' has no such build on {DEFAULT_BRANCH}"
         remedy = "`python -m delivery status --json` lists what was deployed; builds that nobody retains are deleted"
@@ -150,7 +155,9 @@ def follow(client: AzureDevOps, run_id: int, progress: Progress) -> Build:
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def _candidates(client: AzureDevOps, pipeline: int, release: str) -> Iterable[Build]:
+def _candidates(
+    client: AzureDevOps, pipeline: int, release: str, recorded: Callable[[], Iterable[Release]]
+) -> Iterable[Build]:
     if release.isdecimal():
         build = runs.get_build(client, int(release))
         if build and build.pipeline_id == pipeline:
@@ -163,6 +170,23 @@ def _candidates(client: AzureDevOps, pipeline: int, release: str) -> Iterable[Bu
         found = [each for each in islice(done, BUILDS_LOOKED_THROUGH) if each.commit.startswith(commit)]
         # The newest that can be deployed; else the newest, for its reasons.
         yield from sorted(found, key=lambda each: each.result not in SUCCESS)
+    if _DIGEST.fullmatch(release):
+        for each in recorded():
+            if each.build_id is not None and (each.content.startswith(release) or each.digest.startswith(release)):
+                build = runs.get_build(client, each.build_id)
+                if build:
+                    yield build
+
+
+def _recorded(stack: Stack) -> Iterable[Release]:
+    """The releases that the stack's folder has had, the newest first."""
+    try:
+        record = read_record(workspace_client(stack), stack)
+    except (UnusableError, DatabricksError, requests.RequestException, TimeoutError, *UNREADABLE) as error:
+        found = f"the record in {stack.folder} can't be read ({' '.join(str(error).split())})"
+        remedy = "name the release by its build or its commit"
+        raise UnusableError("Databricks", found, remedy) from None
+    return [each for each in (record.current, *record.history) if each]
 
 
 def _errors(records: list[Any]) -> Iterable[str]:

@@ -5,7 +5,6 @@ releases on their way. Whether the workspace still holds what the record says is
 """
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -15,21 +14,19 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import requests
-from databricks.sdk.errors import NotFound
 from databricks.sdk.errors.base import DatabricksError
-from databricks.sdk.service.workspace import ExportFormat
 
 from delivery import azure_devops_builds as runs
 from delivery import status_page, status_table
 from delivery.commands import Add
 from delivery.console import Progress, UnusableError, tell
 from delivery.stack import Stack, azure_devops_client, read_stack, workspace_client
+from delivery.status_record import UNREADABLE, Release, read_manifest, read_record
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
 
 STACKS = ("test", "prod")
-RECORD = ".release/record.json"
 RELEASES_ON_THEIR_WAY = 10
 
 TEXT = """\
@@ -44,22 +41,6 @@ exit codes:
   0  told, whatever it is
   2  wrong usage, or a workspace can't be reached; what could be read is told all the same
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class Release:
-    """A recorded release; None where the record says nothing."""
-
-    version: str
-    content: str
-    digest: str
-    commit: str
-    branch: str | None
-    build_id: int | None
-    build: str | None
-    approvers: tuple[str, ...]
-    deployed_at: str | None
-    by: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,24 +184,22 @@ def _environment(stack: Stack) -> Environment:
     host = (client.config.host or "").rstrip("/")
     empty = replace(empty, folder_url=f"{host}/#workspace{quote(stack.folder)}")
     try:
-        record = _read(client, f"{stack.folder}/{RECORD}") or {}
-        current = _release(record.get("current"))
-        manifest = _read(client, f"{stack.folder}/.release/{current.content}.json") if current else None
+        record = read_record(client, stack)
+        manifest = read_manifest(client, stack, record.current.content) if record.current else None
         # The tests of a release are delivered to one environment alone.
         kept = [each for each in manifest["files"] if each.get("part") != "tests"] if manifest else None
-        history = [_release(each) for each in record.get("history", [])]
         return replace(
             empty,
-            state=str(record.get("state", "nothing")),
-            current=current,
-            attempt=_release(record.get("attempt")),
+            state=record.state,
+            current=record.current,
+            attempt=record.attempt,
             jobs=tuple(_jobs(client, stack, host)),
-            history=tuple(each for each in history if each),
+            history=record.history,
             files={each["path"]: each["sha256"] for each in kept} if kept is not None else None,
         )
     except (DatabricksError, requests.RequestException, TimeoutError) as error:
         return replace(empty, problem=" ".join(str(error).split()))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except UNREADABLE as error:
         return replace(empty, problem=f"the record of releases can't be read ({error!r})")
 
 
@@ -273,30 +252,3 @@ def _on_their_way(stack: Stack, project_name: str | None) -> tuple[tuple[OnItsWa
     except UnusableError as error:
         return (), str(error)
     return tuple(found), None
-
-
-def _read(client: "WorkspaceClient", path: str) -> Any:
-    """The JSON file in the workspace, or None if there is none."""
-    try:
-        with client.workspace.download(path, format=ExportFormat.AUTO) as content:
-            return json.loads(content.read())
-    except NotFound:
-        return None
-
-
-def _release(read: Any) -> Release | None:
-    if not read:
-        return None
-    build = read.get("build") or {}
-    return Release(
-        version=str(read["version"]),
-        content=str(read["content"]),
-        digest=str(read["digest"]),
-        commit=str(read["commit"]),
-        branch=read.get("branch"),
-        build_id=build.get("id"),
-        build=build.get("number"),
-        approvers=tuple(map(str, read.get("approvers") or ())),
-        deployed_at=read.get("deployed_at"),
-        by=read.get("by"),
-    )

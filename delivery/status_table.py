@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from delivery.status import Environment, Release, Status
+    from delivery.status import Environment, Status
+    from delivery.status_record import Release
 
 FILES_TOLD = 10
 SHORT = 12  # digits of a commit or digest

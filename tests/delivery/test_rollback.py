@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -13,6 +14,7 @@ from delivery.__main__ import main
 from delivery.console import Progress, RefusedError
 from delivery.retain import retain
 from delivery.rollback import find_build, follow, start
+from delivery.status_record import Release
 from rehearsal.azuredevops.users import BUILD_SERVICE
 from tests.delivery.azure_devops_service import CREDENTIALS, Agent, Organization, Pipelines, running
 
@@ -48,6 +50,32 @@ def test_an_earlier_build_is_found_by_all_that_people_call_it(project: Pipelines
     version = f"2026.11.23.2205+{wanted.commit[:12]}"
     for name in (str(wanted.id), wanted.number, wanted.commit, wanted.commit[:12], version):
         assert find_build(project.client, name).id == wanted.id
+
+
+def test_a_digest_is_looked_up_in_the_record_of_releases(project: Pipelines) -> None:
+    wanted, _ = project.build(), project.build()
+
+    def recorded() -> list[Release]:
+        fields: dict[str, Any] = {"version": "v", "commit": "", "branch": None, "deployed_at": None, "by": None}
+        return [
+            Release(**fields, content=letter * 64, digest=digest * 64, build_id=id_, build="", approvers=())
+            for letter, digest, id_ in (("a", "b", 4711), ("c", "d", None), ("e", "f", wanted.id))
+        ]
+
+    for digest in ("e" * 64, "e" * 12, "f" * 64):
+        assert find_build(project.client, digest, recorded).id == wanted.id
+    for digest in ("a" * 64, "c" * 64, "0" * 64):
+        with pytest.raises(RefusedError, match="no such build"):
+            find_build(project.client, digest, recorded)
+
+
+def test_without_the_record_a_digest_can_not_be_looked_up(
+    project: Pipelines, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["rollback", "--to", "e" * 64, *command]) == 2
+    told = capsys.readouterr().err
+    assert "the record in /p can't be read (DATABRICKS_HOST: it isn't set" in told
+    assert "name the release by its build or its commit" in told
 
 
 def test_the_release_pipeline_takes_that_builds_artifact_and_no_newer_one(project: Pipelines) -> None:

@@ -11,11 +11,15 @@ import pytest
 from databricks.sdk.service.workspace import ImportFormat
 
 from delivery.__main__ import main
+from delivery.rollback import start
 from rehearsal.databricks import create_app
 from rehearsal.service import Background
+from tests.delivery.azure_devops_service import CREDENTIALS as AZURE
+from tests.delivery.azure_devops_service import Pipelines
+from tests.delivery.azure_devops_service import running as running_organization
 from tests.rehearsal.databricks import run_helpers
 from tests.rehearsal.databricks.clients import CONTROL_TOKEN, CREDENTIALS, Workspace
-from tests.rehearsal.databricks.run_helpers import fake_compute
+from tests.rehearsal.databricks.run_helpers import fake_compute, until
 
 FOLDERS = {"test": "/bike-sharing-test", "production": "/bike-sharing-production"}
 
@@ -202,6 +206,24 @@ def test_the_releases_that_there_were_are_listed(site: Site, capsys: pytest.Capt
     site.record("production", release(2), history=[release(2), release(1)])
     [_, production] = document(site, capsys)["environments"]
     assert [each["build"] for each in production["history"]] == ["20261123.2", "20261123.1"]
+
+
+def test_a_release_that_waits_for_its_approval_is_on_its_way(
+    site: Site, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_organization(tmp_path / "organization", orchestrate=True) as organization:
+        project = Pipelines(organization)
+        project.wait_for_approval()
+        run = start(project.client, project.build())
+        project.agent.finish(project.agent.next())
+        monkeypatch.setenv("AZDO_ORG_SERVICE_URL", organization.url)
+        monkeypatch.setenv("AZDO_PERSONAL_ACCESS_TOKEN", AZURE["administrator"])
+        monkeypatch.setenv("SYSTEM_TEAMPROJECT", project.name)
+        [on_its_way] = until(lambda: [each for each in document(site, capsys)["on_their_way"] if each["waits"]])
+        assert (on_its_way["stage"], on_its_way["waits"]) == ("Production", "approval")
+        assert f"buildId={run}" in on_its_way["page"]
+        assert any("stage Production waits for approval" in line for line in table(site, capsys))
+        project.close()
 
 
 class Reader(HTMLParser):
