@@ -1,20 +1,20 @@
-"""Retention leases: runs that are kept although the project's retention would delete them.
+"""Retention leases: runs that nobody can delete for some time; and the deletion of runs.
 
 https://learn.microsoft.com/rest/api/azure/devops/build/leases and
-https://learn.microsoft.com/azure/devops/pipelines/build/run-retention. The stand-in deletes no run by its age; a lease
-says for how long a run could not be deleted.
+https://learn.microsoft.com/azure/devops/pipelines/build/run-retention. The stand-in deletes no run because of its age.
 """
 
 import json
 from datetime import UTC, datetime, timedelta
 
-from rehearsal.azuredevops import permissions
+from rehearsal.azuredevops import artifacts, build, permissions
 from rehearsal.azuredevops.context import Call, now
 from rehearsal.azuredevops.errors import ServiceError, invalid, missing_value
 from rehearsal.azuredevops.permissions import BUILD
 from rehearsal.azuredevops.projects import project_of
 from rehearsal.azuredevops.routing import Answer, location
 from rehearsal.azuredevops.run_access import find_run, run_of
+from rehearsal.azuredevops.runs.rest import builds
 from rehearsal.store import Document, Store
 
 leases = location(
@@ -29,6 +29,7 @@ of_run = location(
     "{project}/_apis/{area}/builds/{buildId}/{resource}",
     "3da19a6a-f088-45c4-83ce-2ad3a87be6c4",
 )
+_OF_A_RUN = ("run", "run-graph", "active-run", "timeline", "log", "log-of", "attachment")
 _FOR_EVER = 365_000  # days: what the service's own pages ask for when a run is retained
 
 
@@ -165,3 +166,22 @@ def get_of_run(call: Call) -> Answer:
     project = project_of(call)
     run = run_of(call, project)
     return [each for each in call.store.all("lease", f"{project['id']}/") if each["runId"] == run["id"]]
+
+
+@builds.on("DELETE")
+def delete_run(call: Call) -> Answer:
+    """Deletes a run with its logs and artifacts. Records of deployments and of tests stay."""
+    project = project_of(call)
+    run = run_of(call, project, "DeleteBuilds")
+    if run["status"] != "completed":
+        message = f"The build {run['id']} cannot be deleted: it has not completed."
+        raise invalid(message, "BuildNotCompletedException")
+    if holding(call.store, project, run["id"]):
+        message = f"The build {run['id']} cannot be deleted: it is retained by a lease."
+        raise invalid(message, "CannotDeleteRetainedBuildException")
+    artifacts.forget(call.service, project["id"], run["id"])
+    place = build.key(project["id"], run["id"])
+    for kind in _OF_A_RUN:
+        for key, _ in call.store.items(kind, place):
+            call.store.delete(kind, key)
+    return None

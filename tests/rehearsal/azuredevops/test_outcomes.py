@@ -130,18 +130,36 @@ def test_an_artifact_that_makes_no_sense_is_refused_and_leaves_nothing(  # noqa:
     assert artifacts.of_run(service.store, project.id, run["id"]) == []
 
 
-def test_artifacts_go_with_their_run_and_strangers_get_none(
+def test_artifacts_are_for_those_who_may_see_the_run(
     organization: Organization, service: Service, project: Any, run: Document
 ) -> None:
-    kept = artifacts.keep(service, project.id, run["id"], "release", packed(a="first"))
+    artifacts.keep(service, project.id, run["id"], "release", packed(a="first"))
     with pytest.raises(AzureDevOpsServiceError, match="does not exist"):
         organization.clients(NOBODY).get_build_client().get_artifacts(project.id, run["id"])
-    build = organization.clients(DANA).get_build_client()
     with pytest.raises(AzureDevOpsServiceError, match="The artifact other could not be found"):
-        build.get_artifact(project.id, run["id"], "other")
-    artifacts.forget(service, project.id, run["id"])
-    assert build.get_artifacts(project.id, run["id"]) == []
-    assert not artifacts.path(service, kept).exists()
+        organization.clients(DANA).get_build_client().get_artifact(project.id, run["id"], "other")
+
+
+def test_a_run_is_deleted_with_its_artifacts_unless_a_lease_keeps_it(
+    organization: Organization, service: Service, project: Any, run: Document
+) -> None:
+    file = artifacts.path(service, artifacts.keep(service, project.id, run["id"], "release", packed(a="first")))
+    build = organization.clients().get_build_client()
+    with pytest.raises(AzureDevOpsServiceError, match="has not completed"):
+        build.delete_build(project.id, run["id"])
+    service.store.put("run", f"{project.id}/{run['id']:09}", run | {"status": "completed"})
+    wanted = {"daysValid": 1, "definitionId": 1, "ownerId": "delivery", "protectPipeline": False, "runId": run["id"]}
+    (lease,) = build.add_retention_leases([wanted], project.id)
+    with pytest.raises(AzureDevOpsServiceError, match="retained by a lease"):
+        build.delete_build(project.id, run["id"])
+    with pytest.raises(AzureDevOpsServiceError, match="Delete builds"):
+        organization.clients(DANA).get_build_client().delete_build(project.id, run["id"])
+    assert file.exists()
+    build.delete_retention_leases_by_id(project.id, [lease.lease_id])
+    build.delete_build(project.id, run["id"])
+    assert not file.exists()
+    with pytest.raises(AzureDevOpsServiceError, match="could not be found"):
+        build.get_artifacts(project.id, run["id"])
 
 
 def test_a_deleted_project_takes_along_what_its_runs_left(
