@@ -50,8 +50,8 @@ class Orchestrator:
         self._thread.join(10)
         self._call_agents()
 
-    async def wait(self, seconds: float) -> None:
-        """Returns when there may be a job for an agent, or after a time."""
+    async def wait(self, seconds: float) -> bool:
+        """Returns when there may be a job for an agent, or after a time; False when the server ends."""
         event = asyncio.Event()
         me = (asyncio.get_running_loop(), event)
         with self._lock:
@@ -59,10 +59,13 @@ class Orchestrator:
         try:
             await asyncio.wait_for(event.wait(), seconds)
         except TimeoutError:
-            return
+            pass
+        except asyncio.CancelledError:
+            return False  # so the agent's call ends with an answer, not with a traceback in the log
         finally:
             with self._lock:
                 self._agents.discard(me)
+        return not self._stopping
 
     def _call_agents(self) -> None:
         with self._lock:

@@ -15,6 +15,7 @@ Below `/{organization}/_agent/`, with `Authorization: Bearer` and the token of `
 import hmac
 import json
 import re
+import time
 import traceback
 from collections.abc import Callable
 
@@ -32,6 +33,7 @@ from rehearsal.azuredevops.runs.orchestrator import Orchestrator
 
 _PATH = re.compile(rf"/{ORGANIZATION}/_agent/(?P<what>next|jobs/(?P<job>[^/]+)/(?P<call>[^/]+)(?:/(?P<rest>.+))?)")
 _PATIENCE = 15.0  # seconds for which an agent waits for a job
+_LOOK = 1.0  # seconds after which it is seen that the agent has gone: a job must not go to nobody
 _METHODS = {"artifacts": "PUT"}
 
 
@@ -86,14 +88,14 @@ class AgentRoute(BaseRoute):
         origin = f"{request.url.scheme}://{request.url.netloc}"
         name, given = str(pool) if pool else None, body.get("wait")
         patience = min(_PATIENCE, float(given)) if isinstance(given, int | float) else _PATIENCE
-        for attempt in range(2):
-            if await request.is_disconnected():
-                break
+        end = time.monotonic() + patience
+        while not await request.is_disconnected():
             found = await run_in_threadpool(hand_out.take, self._service, agent, name, origin)
             if found is not None:
                 return JSONResponse(found.to_json())
-            if attempt == 0:
-                await self._orchestrator.wait(patience)
+            left = end - time.monotonic()
+            if left <= 0 or not await self._orchestrator.wait(min(left, _LOOK)):
+                break
         return Response(status_code=204)
 
 
