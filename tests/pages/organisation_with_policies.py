@@ -70,6 +70,7 @@ class Team:
 
     def push(self, branch: str, path: str, content: str, *, user: str = "dana", base: str = "main") -> str:
         """A commit on a branch; gives its id."""
+        git(self.folder, "fetch", "--quiet", self.remote(user), "+refs/heads/*:refs/remotes/origin/*")
         known = git(self.folder, "branch", "--list", branch).stdout.strip()
         git(self.folder, "checkout", "--quiet", *([branch] if known else ["-b", branch, base]))
         made = commit(self.folder, path, content, f"Change {path}")

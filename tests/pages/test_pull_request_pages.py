@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.pages.conftest import Project, SignIn
-from tests.pages.organisation_with_policies import COMMENTS, MERGE, MINIMUM_REVIEWERS, Team
+from tests.pages.organisation_with_policies import BUILD, COMMENTS, MERGE, MINIMUM_REVIEWERS, Agent, Team
 from tests.rehearsal.azuredevops.organization import Organization
 
 RIDES = "# Databricks notebook source\nprint('rides')\n"
@@ -47,7 +47,7 @@ def test_completing_too_early_is_refused_with_the_policies_that_wait(team: Team,
     dana.open(f"{team.address}/pullrequest/{number}")
     assert "Not yet: Minimum number of reviewers" in dana.page.locator(".told.wait").inner_text()
     dana.press("Complete")
-    assert "Minimum number of reviewers" in dana.refusal
+    assert "At least 1 reviewer must approve; 0 did." in dana.refusal
     assert team.found(number)["status"] == "active"
 
 
@@ -91,14 +91,14 @@ def test_an_open_comment_holds_the_merge_until_it_is_resolved(team: Team, at_azu
     devin = at_azure_devops("Devin")
     devin.open(f"{team.address}/pullrequest/{number}?_a=files")
     devin.follow("Comment on line 3 of /notebooks/rides.py")
-    devin.page.get_by_label("Comment on line 3").fill("Why **two**?")
+    devin.page.get_by_role("textbox", name="Comment on line 3").fill("Why **two**?")
     devin.press("Comment")
     assert devin.page.locator("table.diff .comment strong").last.inner_text() == "two"
     devin.open(f"{team.address}/pullrequest/{number}")
     devin.press("Approve")
     assert "Not yet: Comment requirements." in devin.text()
     devin.press("Complete")
-    assert "Comment requirements" in devin.refusal
+    assert "All comments must be resolved; 1 is active." in devin.refusal
     devin.page.get_by_text("Reply or resolve").click()
     devin.page.get_by_label("Reply").fill("It is right.")
     devin.press("Resolve")
@@ -143,3 +143,47 @@ def test_a_pull_request_can_be_read_and_approved_on_a_phone(team: Team, at_azure
     devin.open(f"{team.address}/pullrequest/{number}")
     devin.press("Approve")
     assert "Your vote: Approved." in devin.text()
+
+
+def test_a_failed_build_holds_the_merge_and_leads_to_its_log(
+    team: Team, organization: Organization, at_azure_devops: SignIn
+) -> None:
+    team.push(
+        "pipeline",
+        "build.yml",
+        "trigger: none\npool: { name: Default }\nsteps: [{ script: make test, displayName: Unit tests }]\n",
+    )
+    number = team.pull("pipeline")
+    devin = at_azure_devops("Devin")
+    devin.open(f"{team.address}/pullrequest/{number}")
+    devin.press("Approve")
+    devin.press("Complete")
+    build = team.pipeline("build", "build.yml")
+    team.permit_queues(build)
+    team.policy(BUILD, {"buildDefinitionId": build, "displayName": "Check and test", "queueOnSourceUpdateOnly": True})
+    team.push("topic", "notebooks/rides.py", RIDES + "print(2)\n", base="origin/main")
+    number = team.pull("topic")
+    agent = Agent(organization.root)
+    job = agent.take()
+    agent.step(job, "Unit tests", "2026-11-24T01:00:00.0000000Z ##[error]test_rides failed\n", result="failed")
+    agent.finish(job, "Failed")
+    devin.open(f"{team.address}/pullrequest/{number}")
+    policies = devin.page.locator("#policies")
+    team.until(lambda: devin.page.reload() and "Rejected" in policies.inner_text(), "the policy waits for the build")
+    devin.press("Approve")
+    devin.press("Complete")
+    assert team.found(number)["status"] == "active"
+    assert "Check and test" in devin.refusal
+    with devin.page.expect_navigation():
+        policies.get_by_role("link").click()
+    devin.follow("Jobs and logs")
+    assert "test_rides failed" in devin.page.locator(".log").inner_text()
+    devin.open(f"{team.address}/pullrequest/{number}")
+    devin.press("Queue again")
+    assert devin.refusal == ""
+    agent.finish(agent.take())
+    team.until(lambda: devin.page.reload() and "Rejected" not in policies.inner_text(), "the policy stays as it was")
+    devin.press("Complete")
+    assert devin.refusal == ""
+    assert team.found(number)["status"] == "completed"
+    agent.close()
