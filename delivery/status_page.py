@@ -12,7 +12,7 @@ STYLE = """\
 :root { color-scheme: light dark; --line: #8884; --good: #1a7f37; --bad: #c93c37; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; } .sides { table-layout: fixed; } .sides td:first-child { width: 6rem; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid var(--line); }
 thead th { border-bottom-width: 2px; } tbody th { font-weight: normal; opacity: .7; white-space: nowrap; }
@@ -24,7 +24,7 @@ def page(status: "Status") -> str:
     """The page as HTML."""
     heads = "".join(f"<th scope=col>{_link(each.name, each.folder_url)}</th>" for each in status.environments)
     body = ["<h1>Environments</h1>", f"<p>As of {when(status.at)}.</p>"]
-    body.append(f"<div class=wide><table><thead><tr><td></td>{heads}</tr></thead><tbody>")
+    body.append(f"<div class=wide><table class=sides><thead><tr><td></td>{heads}</tr></thead><tbody>")
     for name, *cells in rows(status):
         classes = [_class(each) if name == "health" else "" for each in status.environments]
         shown = "".join(f"<td{word}>{escape(cell)}</td>" for cell, word in zip(cells, classes, strict=True))
