@@ -87,12 +87,6 @@ def find(store: Store, project_id: str, id_: str) -> Document | None:
     return store.get("approval", f"{project_id}/{id_.lower()}")
 
 
-def of_run(store: Store, project_id: str, run_id: int) -> list[Document]:
-    """The approvals of a run, the oldest first."""
-    found = [each for each in store.all("approval", f"{project_id}/") if each["run"] == run_id]
-    return sorted(found, key=lambda each: str(each["createdOn"]))
-
-
 def end(store: Store, approval: Document, status: Literal["timedOut", "canceled"]) -> None:
     """Ends an approval that nobody has decided."""
     time = now()

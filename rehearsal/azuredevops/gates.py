@@ -1,12 +1,14 @@
 """What holds a stage before its first job: the checks of the resources that it uses.
 
 https://learn.microsoft.com/azure/devops/pipelines/process/approvals. The order is the service's: what can't change
-(branch control), approvals, business hours, and the exclusive lock when everything else has passed. A refused branch,
-a rejected approval and hours that don't come in time fail the stage; an approval that nobody gives in time skips it; a
-stage that waits for a lock while a newer run of its pipeline does, too, is cancelled under `runLatest`.
+(branch control), then approvals and business hours, which are one category there and are asked in this order here, and
+the exclusive lock when everything else has passed. A refused branch, a rejected approval and hours that don't come in
+time fail the stage; an approval that nobody gives in time skips it; a stage that waits for a lock while a newer run of
+its pipeline does, too, is cancelled under `runLatest`.
 
-A gate is kept in the store from its first moment on, with the checks as they were then: a check that is added later
-is none for it, and a service that was killed goes on where it was.
+A gate is kept in the store from its first moment on, with the checks as they were then: what is changed in a check
+later, its approvers for one, is nothing to it, and a service that was killed goes on where it was. Who is a member of
+a group that may approve is asked when somebody approves.
 """
 
 from dataclasses import dataclass
@@ -97,12 +99,6 @@ def leave(service: Service, project: Document, run: Document, stage_name: str) -
                 _fail(store, gate, "canceled", "The stage was cancelled.")
             _release(store, gate)
             store.put("gate", key, gate | {"left": True})
-
-
-def find(store: Store, project: Document, run: Document, stage_name: str, attempt: int) -> Gate | None:
-    """A gate that has been made, as it stands; or None."""
-    gate = store.get("gate", _key(project, run, stage_name, attempt))
-    return _shown(gate) if gate else None
 
 
 def _checks(store: Store, project: Document, resources: list[Document]) -> list[Document]:

@@ -265,6 +265,24 @@ def test_a_stage_that_is_tried_again_is_approved_again(deployments: Deployments)
     assert (gate.state, record(gate, "Checkpoint.Approval")["id"] != approval) == ("pending", True)
 
 
+def test_approvers_that_are_named_while_a_stage_waits_are_none_for_it(deployments: Deployments) -> None:
+    check = deployments.approval(identity(AVERY))
+    run = deployments.run()
+    approval = deployments.pending(run)
+    with deployments.organization.http() as http:
+        path = f"/{deployments.project['id']}/_apis/pipelines/checks/configurations/{check['id']}"
+        settings = check["settings"] | {"approvers": [{"id": identity(DEVIN)}]}
+        body = {"type": check["type"], "settings": settings, "resource": deployments.resources[0], "timeout": 60}
+        http.patch(path, json=body).raise_for_status()
+    assert deployments.decide(approval, DEVIN).status_code == 403
+    later = deployments.pending(deployments.run())
+    assert deployments.decide(later, AVERY).status_code == 403
+    assert [deployments.decide(each, user).status_code for each, user in ((approval, AVERY), (later, DEVIN))] == [
+        200,
+        200,
+    ]
+
+
 def test_a_cancelled_stage_takes_its_approval_with_it(deployments: Deployments) -> None:
     deployments.approval(identity(AVERY))
     run = deployments.run()
