@@ -28,6 +28,7 @@ from rehearsal.azuredevops import (
     permissions,
     pipeline_permissions,  # noqa: F401 - publishes its locations
     policy,  # noqa: F401 - publishes its locations
+    pull_requests,  # noqa: F401 - publishes its locations
     retention,  # noqa: F401 - publishes its locations
     runs,  # noqa: F401 - publishes its locations
     security,  # noqa: F401 - publishes its locations

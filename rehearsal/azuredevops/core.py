@@ -59,6 +59,10 @@ _STARTS, _ENDS = 0.05, 0.15
 _OF_A_PROJECT = [
     "repository",
     "push",
+    "pull-request",
+    "pull-request-thread",
+    "pull-request-status",
+    "policy-evaluation",
     "policy",
     "policy-revision",
     "definition",

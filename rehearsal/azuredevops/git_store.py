@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rehearsal.azuredevops import events
 from rehearsal.azuredevops.context import Service, new_id, now
 from rehearsal.azuredevops.errors import ServiceError, stale_reference
 from rehearsal.store import Document
@@ -187,6 +188,8 @@ def update_refs(service: Service, repository: Document, updates: Iterable[RefUpd
         ],
     }
     service.store.put("push", f"{key(repository)}/{id_:09}", push)
+    # Whatever moves a branch passes here: git over HTTP, the REST interface, and the merges of pull requests.
+    events.publish(service, "push", repository=repository, user=pusher, updates=push["refUpdates"])
     return push
 
 

@@ -55,16 +55,19 @@ RESERVED_NAMES = "db2b9b4c-180d-4529-9701-01541d19f36b"
 PATH_PATTERNS = "51c78909-e838-41a2-9496-c647091e3c61"
 AUTHOR_EMAILS = "77ed4bd3-b063-4689-934a-175e4d0a78d7"
 CASE = "7ed39669-655c-494e-b4a0-a08b4da0fcce"
+WORK_ITEMS = "40e92b44-2fe1-4dd6-b3d8-74a9c21d0c6e"
+COMMENTS = "c6a1889d-b943-4856-b76f-9e46bb6b0df2"
+STATUS = "cbdc66da-9728-4af8-aada-9a5a32e4a226"
 CREDENTIALS = "e67ae10f-cf9a-40bc-8e66-6b3a8216956e"
 
 TYPES = {
     MINIMUM_REVIEWERS: PolicyType("Minimum number of reviewers", True, ("minimumApproverCount",)),
     BUILD_VALIDATION: PolicyType("Build", True, ("buildDefinitionId",)),
     REQUIRED_REVIEWERS: PolicyType("Required reviewers", True, ("requiredReviewerIds",)),
-    "40e92b44-2fe1-4dd6-b3d8-74a9c21d0c6e": PolicyType("Work item linking", True),
-    "c6a1889d-b943-4856-b76f-9e46bb6b0df2": PolicyType("Comment requirements", True),
+    WORK_ITEMS: PolicyType("Work item linking", True),
+    COMMENTS: PolicyType("Comment requirements", True),
     MERGE_STRATEGY: PolicyType("Require a merge strategy", True),
-    "cbdc66da-9728-4af8-aada-9a5a32e4a226": PolicyType("Status", True, ("statusName",)),
+    STATUS: PolicyType("Status", True, ("statusName",)),
     CASE: PolicyType("Git repository settings", False),
     RESERVED_NAMES: PolicyType("Reserved names restriction", False),
     PATH_LENGTH: PolicyType("Path Length restriction", False, ("maxPathLength",)),
