@@ -5,6 +5,7 @@ https://learn.microsoft.com/azure/devops/pipelines/repos/azure-repos-git#ci-trig
 """
 
 import re
+import traceback
 
 from rehearsal.agent.language.plan import Filter, Pipeline, PipelineResource, Trigger
 from rehearsal.azuredevops import events, git_store
@@ -30,9 +31,13 @@ def pushed(service: Service, *, repository: Document, user: Document, updates: l
         return
     for update in updates:
         if update["name"].startswith(_HEADS) and update["newObjectId"] != NOTHING:
+            if _skipped(git_store.git(service, repository), update["newObjectId"]):
+                continue
             for definition in _definitions_of(service, repository):
-                if not _skipped(git_store.git(service, repository), update["newObjectId"]):
+                try:
                     _push_to(service, repository, definition, user, update)
+                except Exception:  # noqa: BLE001 - the branch has moved, whatever becomes of its runs; the log has it
+                    traceback.print_exc()
 
 
 def _definitions_of(service: Service, repository: Document) -> list[Document]:
