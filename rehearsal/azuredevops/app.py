@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from rehearsal.azuredevops import (
     agents,
     approvals,  # noqa: F401 - publishes its locations
-    artifacts,  # noqa: F401 - publishes its locations
+    artifacts,
     build,  # noqa: F401 - publishes its locations
     checks,  # noqa: F401 - publishes its locations
     core,  # noqa: F401 - publishes its locations
@@ -108,10 +108,11 @@ def create_app(
                 agents.seed(service.store)
                 service.store.put("organization", ORGANIZATION, {"id": identities.HOST_ID})
         git_store.sweep(service)
+        artifacts.sweep(service)
 
     def reset() -> None:
         service.store.clear()
-        for path in [*service.repositories.iterdir(), *service.artifacts.iterdir()]:
+        for path in service.repositories.iterdir():
             shutil.rmtree(path, ignore_errors=True)
         first_day()
 

@@ -126,6 +126,14 @@ def forget(service: Service, project_id: str, run_id: int) -> None:
         path(service, each).unlink(missing_ok=True)
 
 
+def sweep(service: Service) -> None:
+    """Removes files that no artifact has: a killed service may leave them between its last two steps."""
+    known = {each["file"] for each in service.store.all("artifact")}
+    for file in service.artifacts.iterdir():
+        if file.name not in known:
+            file.unlink()
+
+
 def shown(call: Call, artifact: Document) -> Document:
     """An artifact as the service answers it."""
     project_id, run_id, name = artifact["project"], artifact["run"], artifact["name"]

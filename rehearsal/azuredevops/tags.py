@@ -1,7 +1,5 @@
 """Tags of runs: https://learn.microsoft.com/rest/api/azure/devops/build/tags."""
 
-from urllib.parse import unquote
-
 from rehearsal.azuredevops import build
 from rehearsal.azuredevops.context import Call, Service
 from rehearsal.azuredevops.errors import invalid, missing_value
@@ -61,7 +59,7 @@ def _change(call: Call, add: list[str], remove: list[str]) -> Answer:
 def _tag(call: Call) -> list[str]:
     if "tag" not in call.route:
         raise missing_value("tag")
-    return [unquote(call.route["tag"])]
+    return [call.route["tag"]]
 
 
 @of_run.on("GET")

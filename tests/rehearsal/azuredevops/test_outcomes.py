@@ -130,6 +130,16 @@ def test_an_artifact_that_makes_no_sense_is_refused_and_leaves_nothing(  # noqa:
     assert artifacts.of_run(service.store, project.id, run["id"]) == []
 
 
+def test_what_a_killed_service_left_of_an_artifact_is_gone_when_it_starts_again(tmp_path: Path) -> None:
+    service = Service(tmp_path, CREDENTIALS)
+    kept = artifacts.keep(service, "project", 1, "release", packed(a="first"))
+    for left in ("half.partial", "unknown.zip"):
+        (service.artifacts / left).write_bytes(b"PK")
+    service.store.close()
+    create_app(tmp_path, control_token=CONTROL_TOKEN, credentials=CREDENTIALS).close()
+    assert [each.name for each in service.artifacts.iterdir()] == [kept["file"]]
+
+
 def test_artifacts_are_for_those_who_may_see_the_run(
     organization: Organization, service: Service, project: Any, run: Document
 ) -> None:
@@ -181,6 +191,8 @@ def test_a_deleted_project_takes_along_what_its_runs_left(
 def test_tags_are_added_once_and_removed(organization: Organization, project: Any, run: Document) -> None:
     build = organization.clients().get_build_client()
     assert build.add_build_tag(project.id, run["id"], "deployed to test") == ["deployed to test"]
+    assert build.add_build_tag(project.id, run["id"], "100%25/x") == ["deployed to test", "100%25/x"]
+    assert build.delete_build_tag(project.id, run["id"], "100%25/x") == ["deployed to test"]
     assert build.add_build_tags(["Deployed to test", "v1.2"], project.id, run["id"]) == ["deployed to test", "v1.2"]
     changed = {"tagsToAdd": ["a/b"], "tagsToRemove": ["V1.2"]}
     assert build.update_build_tags(changed, project.id, run["id"]) == ["deployed to test", "a/b"]
