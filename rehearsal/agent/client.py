@@ -18,11 +18,15 @@ _API = "7.1"
 
 
 class ServiceRefusalError(Exception):
-    """The service refuses a call. `status` as in HTTP; the message is the service's."""
+    """The service refuses a call. `status` as in HTTP; the message is the service's.
+
+    `repeated`: it was sent before, and whether it had an effect then isn't known.
+    """
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+        self.repeated = False
 
 
 class ServiceAwayError(Exception):
@@ -77,8 +81,12 @@ class AgentClient:
 
     def artifact(self, job: str, name: str, archive: Path) -> None:
         """Publishes an artifact, which comes as a zip file."""
-        headers = {"Content-Type": "application/zip"}
-        self._call("PUT", f"jobs/{job}/artifacts/{quote(name, safe='')}", content=archive.read_bytes(), headers=headers)
+        path, headers = f"jobs/{job}/artifacts/{quote(name, safe='')}", {"Content-Type": "application/zip"}
+        try:
+            self._call("PUT", path, content=archive.read_bytes(), headers=headers)
+        except ServiceRefusalError as error:
+            if not (error.repeated and error.status == httpx.codes.CONFLICT):  # it has arrived, but not its answer
+                raise
 
     def attachment(self, job: str, kind: str, name: str, content: bytes) -> None:
         """Attaches something to the run."""
@@ -132,13 +140,17 @@ class RestClient:
 
 def patiently(http: httpx.Client, method: str, path: str, patience: float, **arguments: Any) -> httpx.Response:
     """Sends a request, and again while the service is away or busy, `patience` seconds long."""
-    deadline = time.monotonic() + patience
+    deadline, repeated = time.monotonic() + patience, False
     while True:
         try:
             return _sent(http, method, path, **arguments)
+        except ServiceRefusalError as error:
+            error.repeated = repeated
+            raise
         except ServiceAwayError:
             if time.monotonic() >= deadline:
                 raise
+        repeated = True
         time.sleep(_PAUSE_SECONDS)
 
 

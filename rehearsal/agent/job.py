@@ -8,6 +8,8 @@ https://learn.microsoft.com/azure/devops/pipelines/process/deployment-jobs#descr
 
 import platform
 import threading
+import time
+import traceback
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from rehearsal.agent.steps import run_step
 from rehearsal.agent.tasks.running import title, work_of
 
 _HEARTBEAT_SECONDS = 2.0
+_LOOK_SECONDS = 0.2  # so often a job is held against its time
 _LOST = "The service has given up this job."
 
 
@@ -84,6 +87,8 @@ class _Run:
             result = self._carry_out()
         except ServiceAwayError:
             self._abandon()
+        except Exception:  # noqa: BLE001 - a fault of the agent: the job says so, and the agent goes on
+            self._tell_fault(traceback.format_exc())
         finally:
             end_marked(self._mark())
             ended.set()
@@ -110,8 +115,8 @@ class _Run:
     def _watch(self, ended: threading.Event, stopping: threading.Event) -> None:
         """Ends the job when its time is over, or when the agent is to end."""
         minutes = self._request.timeout_minutes
-        left = minutes * self._machine.settings.minute if minutes else None
-        while not ended.wait(0.2):
+        until = time.monotonic() + minutes * self._machine.settings.minute if minutes else None
+        while not ended.wait(_LOOK_SECONDS):
             if stopping.is_set():
                 self._cancellation.ask(
                     "The agent has received a shutdown signal. This can happen when the agent service is stopped, or a "
@@ -119,16 +124,23 @@ class _Run:
                     at_once=True,
                 )
                 return
-            if left is not None and (left := left - 0.2) <= 0:
+            if until is not None and time.monotonic() >= until:
                 self._cancellation.ask(
                     f"The job running on agent {self._machine.name} ran longer than the maximum time of {minutes} "
                     "minutes. For more information, see https://go.microsoft.com/fwlink/?linkid=2077134"
                 )
-                left = None
+                until = None
 
     def _abandon(self) -> None:
         self._abandoned = True
         self._cancellation.ask(_LOST, at_once=True)
+
+    def _tell_fault(self, text: str) -> None:
+        record = self._record("The agent's own fault")
+        self._begin(record)
+        self._feed.line(record.id, text)
+        record.add_issue("error", self._masker.mask(text.strip().splitlines()[-1]))
+        self._end(record, "Failed")
 
     def _finish(self, result: Result) -> None:
         try:

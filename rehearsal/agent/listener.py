@@ -104,13 +104,14 @@ class Agent:
         while not self._stopping.is_set():
             try:
                 request = self._questions.next(self.name, self._pool)
-            except (ServiceAwayError, ServiceRefusalError) as error:
+            except (ServiceAwayError, ServiceRefusalError, KeyError, TypeError, ValueError) as error:
+                # KeyError and its like: a job that a newer service words otherwise. It gets no heartbeat, and fails.
                 if not self._stopping.is_set():
                     self._say(f"{self.name}: {error}")
                     self._stopping.wait(_PAUSE_SECONDS)
                 continue
-            if request is None:
-                continue
+            if request is None or self._stopping.is_set():
+                continue  # one that came too late gets no heartbeat, and goes to another agent
             self._idle.clear()
             self._say(f"{self.name}: running job {request.display_name} of run {request.run_id}")
             result = run_job(self._machine, request, self._stopping)

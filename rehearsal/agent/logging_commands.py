@@ -11,10 +11,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from rehearsal.agent import artifacts
-from rehearsal.agent.client import ServiceAwayError, ServiceRefusalError
 from rehearsal.agent.commands import LoggingCommand
 from rehearsal.agent.language.conditions import Result
-from rehearsal.agent.language.runtime import ReadOnlyError
 from rehearsal.agent.step_context import StepContext
 
 Handler = Callable[[StepContext, LoggingCommand], None]
@@ -55,7 +53,7 @@ def execute(step: StepContext, command: LoggingCommand, line: str) -> None:
             shown = f"{command.area.capitalize()} command extension"
             raise CommandError(f"##vso[{name}] is not a recognized command for {shown}. {_REFERENCE}.")
         handler(step, command)
-    except (CommandError, ReadOnlyError, ServiceRefusalError, ServiceAwayError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong in a command, the output has to be read on
         # The value of a variable that couldn't be set may be the secret that it was to become.
         secret = command.flag("issecret") or name == "task.setsecret"
         shown = f"{line[: line.find(']') + 1]}{_MASKED_VALUE}" if secret else line

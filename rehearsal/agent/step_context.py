@@ -167,8 +167,8 @@ class StepContext:
         except FileNotFoundError as error:
             missing = command[0] if folder.is_dir() else f"workingDirectory: {folder}"
             raise TaskFailedError(f"Not found {missing}") from error
-        except OSError as error:
-            raise TaskFailedError(f"{command[0]} can't be started: {error.strerror}") from error
+        except (OSError, ValueError) as error:  # ValueError: a variable that can't be one of the environment
+            raise TaskFailedError(f"{command[0]} can't be started: {error}") from error
         try:
             while not process.ended.wait(_LOOK_SECONDS):
                 self.interruption()

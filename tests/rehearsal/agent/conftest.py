@@ -1,8 +1,14 @@
+"""An agent for tests."""
+
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+# Microsoft's client keeps what a service told it in the home directory, from the moment of its import on.
+os.environ.setdefault("AZURE_DEVOPS_CACHE_DIR", tempfile.mkdtemp(prefix="azure-devops-cache-"))
 
 from rehearsal.service import Background
 

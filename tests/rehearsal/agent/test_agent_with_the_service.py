@@ -68,7 +68,7 @@ stages:
 @pytest.fixture(scope="module")
 def orchestrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Organization]:
     state = tmp_path_factory.mktemp("state")
-    app = create_app(state, control_token=CONTROL_TOKEN, credentials=CREDENTIALS, orchestrate=True, agent_timeout=4.0)
+    app = create_app(state, control_token=CONTROL_TOKEN, credentials=CREDENTIALS, orchestrate=True, agent_timeout=8.0)
     with Background(app) as root:
         yield Organization(root)
     app.close()
@@ -201,6 +201,53 @@ steps:
 """
     run = pipelines.run(pipelines.define("token", yaml))
     assert pipelines.result(run) == "succeeded", _log(pipelines, run, "Ask")
+
+
+@pytest.mark.parametrize("action", ["reset-before", "reset-after", "status"])
+def test_a_service_that_drops_and_refuses_calls_gets_each_thing_once(
+    pipelines: Pipelines, agent: Agent, action: str
+) -> None:
+    yaml = """
+trigger: none
+steps:
+- checkout: none
+- bash: echo data > data; echo "##vso[task.setvariable variable=a;isOutput=true]b"
+- publish: data
+  artifact: made
+"""
+    definition = pipelines.define("faults", yaml)
+    with pipelines.organization.control() as control:
+        for path in ("/timeline$", "/artifacts/made$", "/finish$", "/heartbeat$"):
+            ordered = {"action": action, "path": f"_agent/jobs/.*{path}", "count": 2, "status": 503}
+            assert control.post("/faults", json=ordered).is_success
+        try:
+            run = pipelines.run(definition)
+            assert pipelines.result(run) == "succeeded"
+        finally:
+            control.delete("/faults")
+    [artifact] = pipelines.build.get_artifacts(pipelines.project.name, run)
+    assert artifact.name == "made"
+
+
+def test_a_pull_request_is_built_as_it_would_be_merged(pipelines: Pipelines, agent: Agent) -> None:
+    yaml = "trigger: none\nsteps:\n- bash: cat own.txt theirs.txt; git log -1 --format=%H\n  displayName: Show\n"
+    definition = pipelines.define("build", yaml)
+    base = git(pipelines.folder, "rev-parse", "HEAD").stdout.strip()
+    pipelines.push({"theirs.txt": "theirs\n"})
+    git(pipelines.folder, "checkout", "--quiet", "-b", "topic", base)
+    pipelines.push({"own.txt": "own\n"}, branch="topic")
+    client = pipelines.organization.clients().get_git_client()
+    repository = client.get_repository(pipelines.project.name, project=pipelines.project.name)
+    wanted = {"sourceRefName": "refs/heads/topic", "targetRefName": "refs/heads/main", "title": "t", "description": ""}
+    made = client.create_pull_request(wanted, repository.id, project=pipelines.project.name)
+    ref = f"refs/pull/{made.pull_request_id}/merge"
+    answer = pipelines.http().post("build/builds", json={"definition": {"id": definition}, "sourceBranch": ref})
+    assert answer.is_success, answer.text
+    run = answer.json()["id"]
+    assert pipelines.result(run) == "succeeded"
+    step = _log(pipelines, run, "Show")
+    assert "\nown\ntheirs\n" in step
+    assert pipelines.of(run)["sourceVersion"] in step
 
 
 def test_a_deployment_job_downloads_the_artifacts_of_the_run_that_was_chosen(

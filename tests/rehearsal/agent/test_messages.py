@@ -2,6 +2,7 @@
 
 import json
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,3 +121,15 @@ def test_each_known_task_has_the_published_inputs_and_no_others(name: str, task:
 
 def _names(inputs: dict[str, Any]) -> set[str]:
     return {name for each, declared in inputs.items() for name in (each, *declared.get("aliases", ()))}
+
+
+_ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize("path", sorted(path.name for path in (_ROOT / "pipelines").glob("*.yml")))
+def test_the_projects_own_pipelines_use_nothing_that_the_agent_would_refuse(path: str) -> None:
+    def read(name: str) -> str | None:
+        file = _ROOT / name.strip("/")
+        return file.read_text() if file.is_file() else None
+
+    check(compile_pipeline(f"pipelines/{path}", read, find_group=lambda _: {}))
