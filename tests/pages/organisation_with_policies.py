@@ -157,9 +157,11 @@ class Agent:
 
     Args:
         root: the service's address.
+        project: the project whose jobs it does; others are left over from a test that failed.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, project: Project) -> None:
+        self._project = project
         headers = {"Authorization": f"Bearer {CREDENTIALS[AGENT]}"}
         self._http = httpx.Client(base_url=f"{root}/rehearsal/_agent", headers=headers, timeout=60)
 
@@ -175,8 +177,10 @@ class Agent:
         """The next job's id."""
         while True:
             found = self._post("/next", json={"agent": "hand", "pool": None})
-            if found:
+            if found and found["project"]["id"] == self._project.id:
                 return str(found["id"])
+            if found:
+                self.finish(found["id"], "Failed")
 
     def step(self, job: str, name: str, log: str, *, state: str = "completed", result: str | None = "succeeded") -> str:
         """A step with its log; gives its id."""

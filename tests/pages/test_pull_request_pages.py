@@ -163,7 +163,7 @@ def test_a_failed_build_holds_the_merge_and_leads_to_its_log(
     team.policy(BUILD, {"buildDefinitionId": build, "displayName": "Check and test", "queueOnSourceUpdateOnly": True})
     team.push("topic", "notebooks/rides.py", RIDES + "print(2)\n", base="origin/main")
     number = team.pull("topic")
-    agent = Agent(organization.root)
+    agent = Agent(organization.root, team.project)
     job = agent.take()
     agent.step(job, "Unit tests", "2026-11-24T01:00:00.0000000Z ##[error]test_rides failed\n", result="failed")
     agent.finish(job, "Failed")

@@ -49,8 +49,8 @@ def team(organization: Organization, project: Project, tmp_path: Path) -> Team:
 
 
 @pytest.fixture
-def agent(organization: Organization) -> Iterator[Agent]:
-    found = Agent(organization.root)
+def agent(organization: Organization, project: Project) -> Iterator[Agent]:
+    found = Agent(organization.root, project)
     yield found
     found.close()
 
