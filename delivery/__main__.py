@@ -21,6 +21,7 @@ MODULES = {
     "venv": "delivery.venv",
     "package": "delivery.package",
     "verify": "delivery.verify",
+    "deploy": "delivery.deploy",
     "test": "delivery.suites",
     "retain": "delivery.retain",
     "rollback": "delivery.rollback",

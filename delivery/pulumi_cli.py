@@ -87,18 +87,23 @@ class Pulumi:
         """How the services differ from the state: what `refresh` would take over. Changes nothing; raises likewise."""
         return self._watched(["refresh", "--preview-only"], _looked_at(progress))
 
-    def up(self, progress: Progress | None = None) -> Result:
+    def up(self, progress: Progress | None = None, *, refresh: bool = False) -> Result:
         """Brings the stack to what the program says, without another preview.
 
         Args:
             progress: hears of each resource that was changed.
+            refresh: ask the services first what is there, rather than believe the state.
 
         Raises:
             PulumiError: it has failed on the way; what was done is in its `plan`, and in the stack's state.
             UnusableError: as in `preview`.
         """
-        plan = self._watched(["up", "--yes", "--skip-preview"], _done(progress))
+        plan = self._watched(["up", "--yes", "--skip-preview", *(["--refresh"] if refresh else [])], _done(progress))
         return Result(plan=plan, outputs=self.outputs())
+
+    def cancel(self) -> None:
+        """Takes the stack's lock away: for an update that was killed. Raises as `outputs`."""
+        self._answer("cancel", "--yes")
 
     def outputs(self) -> dict[str, Any]:
         """What the stack exports; secrets are not shown.

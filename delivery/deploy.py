@@ -1,0 +1,243 @@
+"""`deploy`: an artifact to a stack, all of it or told why not; and a record that is true at every moment."""
+
+import argparse
+import os
+import re
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from delivery import azure_devops_builds as runs
+from delivery.commands import Add
+from delivery.console import Mistake, Progress, RefusedError, UnusableError, shortened, tell
+from delivery.deploy_content import Content, put_back
+from delivery.deploy_refusals import refuse, remedy_of
+from delivery.pulumi_cli import Pulumi, PulumiError
+from delivery.record import Document, Holder, Ledger, Record, Run, entry, lives, now
+from delivery.stack import Stack, azure_devops_client, read_stack, workspace_client
+from delivery.workdir import Prepared, prepared
+from delivery.workspace import Workspace
+from delivery.workspace_objects import objects_of
+
+TEXT = """\
+Deploy an artifact to a stack: verify it, preview it, `pulumi up`, read every file back, and record the release in the
+workspace folder (.release/record.json).
+
+Refused, before anything is changed: an artifact that isn't as it was packaged; a change of the control plane or of a
+gate; the deletion or replacement of the folder or of what is protected. The message says which command an
+administrator runs. Files of the release that were edited or deleted by hand are put back; what isn't of the release is
+reported and left alone.
+
+Interrupted or killed at any moment, it can be repeated: it goes on from there.
+"""
+CODES = """\
+exit codes:
+  0  deployed, read back and recorded
+  1  refused, or failed on the way: the record says which
+  2  wrong usage, or a service can't be reached
+"""
+# How Pulumi words it where the state is one's own storage (pkg/backend/diy/lock.go), and where it is in Pulumi Cloud.
+_LOCKED = re.compile(r"currently locked by|Another update is currently in progress")
+_LOCKED_BY = re.compile(r"created by \S*@(\S+) \(pid (\d+)\)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What was deployed, and what was found in the folder. `put_back` and strays are paths below it."""
+
+    release: Document
+    resources: dict[str, int]
+    content: Content
+    put_back: tuple[str, ...]
+
+
+class _InterruptedError(Exception):
+    """The pipeline asks to end."""
+
+
+def add_parser(add: Add) -> None:
+    """The command line of `deploy`."""
+    made = add("deploy", _command, "an artifact to a stack, read back and recorded", TEXT, CODES)
+    made.add_argument("--artifact", type=Path, required=True, help="the artifact's folder")
+    made.add_argument("--stack", required=True, help="the stack, such as prod")
+    made.add_argument("--digest", help="the digest that the artifact should have")
+    made.add_argument(
+        "--approver", action="append", metavar="NAME", help="who approved; else Azure DevOps is asked, in a pipeline"
+    )
+    made.add_argument("--take-over", action="store_true", help="whoever deploys there according to its lock is dead")
+    made.add_argument("--project-name", help="the Azure DevOps project, if the stack's isn't meant")
+
+
+def _command(options: argparse.Namespace) -> int:
+    progress = Progress()
+    with prepared(options.artifact, options.digest or None, progress) as artifact:
+        stack = read_stack(artifact.folder, options.stack)
+        approvers = options.approver or approvers_of(stack, options.project_name, progress)
+        outcome = deploy(artifact, stack, tuple(approvers), progress, take_over=options.take_over)
+    release = outcome.release
+    lines = [f"{release['version']} is deployed to {stack.folder}: content {release['content']}"]
+    lines += shortened([f"stray, not of the release: {stack.folder}/{path}" for path in outcome.content.strays])
+    if os.environ.get("TF_BUILD") and not options.json:
+        lines += [
+            f"##vso[task.setvariable variable={name};isOutput=true]{release[name]}" for name in ("version", "content")
+        ]
+    document = {
+        "release": release,
+        "resources": outcome.resources,
+        "putBack": list(outcome.put_back),
+        "strays": list(outcome.content.strays),
+    }
+    tell(lines, document, as_json=options.json)
+    return 0
+
+
+def deploy(
+    artifact: Prepared, stack: Stack, approvers: tuple[str, ...], progress: Progress, *, take_over: bool = False
+) -> Outcome:
+    """Deploys; see the command.
+
+    Args:
+        artifact: the verified copy.
+        stack: where to.
+        approvers: who approved it, for the record.
+        progress: hears of each step.
+        take_over: whoever holds the folder's lock is dead.
+
+    Raises:
+        RefusedError: it may not be done, or has failed; every reason.
+        UnusableError: a service can't be reached.
+    """
+    pulumi = Pulumi(artifact.folder, stack.name)
+    objects = objects_of(artifact.folder, stack.name)
+    with _ending_orderly():
+        _look_before(pulumi, stack, progress)
+        workspace = Workspace.of(workspace_client(stack), stack)
+        by = workspace.user()
+        ledger = Ledger(workspace, progress, lambda run: _has_ended(stack, run))
+        with ledger.turn(by, take_over) as dead:
+            release = entry(artifact.manifest, approvers=approvers, by=by, started_at=now())
+            before = ledger.begin(artifact.manifest, objects, release)
+            try:
+                progress.step(f"pulumi up --stack {stack.name}")
+                counts = _up(pulumi, dead, progress)
+                progress.step(f"reading {len(objects):,} files back")
+                content, changed = put_back(workspace, objects, artifact.folder, progress)
+            except _LockedError as error:
+                ledger.take_back(before)
+                raise RefusedError([error.mistake]) from None
+            except (RefusedError, UnusableError, _InterruptedError) as error:
+                _fail(ledger, before, release, error)
+            deployed = {**release, "deployed_at": now()}
+            ledger.finish(before, deployed)
+    progress.step(f"recorded in {stack.folder}/.release")
+    return Outcome(release=deployed, resources=counts, content=content, put_back=changed)
+
+
+def approvers_of(stack: Stack, project_name: str | None, progress: Progress) -> Sequence[str]:
+    """Who approved this stage of the pipeline's run; nobody outside a pipeline, or where Azure DevOps doesn't say."""
+    run, stage = Run.of(os.environ), os.environ.get("SYSTEM_STAGENAME")
+    if not run or not stage:
+        return ()
+    try:
+        client = azure_devops_client(stack, project_name, progress, attempts=3)
+        found = runs.approvals(client, runs.timeline(client, run.id))
+    except UnusableError as error:
+        # The release is approved, or this would not run. It shall not fail because nobody says by whom.
+        progress.step(f"who approved isn't known: {error}")
+        return ()
+    return list(dict.fromkeys(name for each in found if each.stage == stage for name in each.by))
+
+
+def _look_before(pulumi: Pulumi, stack: Stack, progress: Progress) -> None:
+    """Refuses what a release may not do."""
+    folder = pulumi.outputs().get("folder")
+    if folder != stack.folder.removeprefix("/Workspace"):
+        found = f"the release has the folder {stack.folder}, and the stack {folder or 'none: it was never deployed'}"
+        raise RefusedError([Mistake(key=stack.name, found=found, remedy=remedy_of(stack.name))])
+    progress.step(f"pulumi preview --stack {stack.name}")
+    try:
+        plan = pulumi.preview(progress=progress)
+    except PulumiError as error:
+        # The engine itself refuses to delete what is protected.
+        problems = error.reasons or ("it fails",)
+        mistakes = [Mistake(key="pulumi preview", found=each, remedy=remedy_of(stack.name)) for each in problems]
+        raise RefusedError(mistakes) from None
+    refuse(plan, stack.name)
+    told = ", ".join(f"{operation} {count}" for operation, count in plan.counts().items())
+    progress.step(f"  {told or 'nothing differs'}")
+
+
+class _LockedError(Exception):
+    """Somebody else works on the stack, so nothing was changed."""
+
+    def __init__(self, mistake: Mistake) -> None:
+        super().__init__(str(mistake))
+        self.mistake = mistake
+
+
+def _up(pulumi: Pulumi, dead: Holder | None, progress: Progress, *, refresh: bool = False) -> dict[str, int]:
+    """`pulumi up`; gives how many resources it has changed, by operation."""
+    for first in (True, False):
+        try:
+            counts = pulumi.up(progress, refresh=refresh).plan.counts()
+            return {str(operation): count for operation, count in counts.items()}
+        except (PulumiError, UnusableError) as error:
+            if not _LOCKED.search(str(error)):
+                raise
+            if not first or not _left_behind(str(error), dead):
+                remedy = (
+                    "nothing was changed. Wait for its end, and repeat; if that process is surely dead: "
+                    f"pulumi cancel --stack {pulumi.stack}"
+                )
+                words = " ".join(error.mistakes[0].found.split())
+                raise _LockedError(Mistake(key=f"stack {pulumi.stack}", found=words, remedy=remedy)) from None
+            progress.step("the stack's lock was left behind by a deployment that is dead: it is taken away")
+            pulumi.cancel()
+    raise AssertionError("the second attempt returns or raises")
+
+
+def _left_behind(words: str, dead: Holder | None) -> bool:
+    """Whether all processes that hold Pulumi's lock are dead for certain."""
+    holders = _LOCKED_BY.findall(words)
+    here = socket.gethostname()
+    return bool(holders) and all(
+        not lives(int(pid)) if host == here else dead is not None and dead.host == host for host, pid in holders
+    )
+
+
+def _fail(ledger: Ledger, before: Record, release: Document, error: Exception) -> NoReturn:
+    # If even that can't be written, the record says `deploying`, which is true as well.
+    with suppress(UnusableError):
+        ledger.fail(before, release, " ".join(str(error).split())[:2000])
+    if isinstance(error, _InterruptedError):
+        raise KeyboardInterrupt from None
+    raise error
+
+
+def _has_ended(stack: Stack, run: int) -> bool:
+    try:
+        build = runs.get_build(azure_devops_client(stack, attempts=2), run)
+    except UnusableError:
+        return False
+    return build is None or build.completed
+
+
+@contextmanager
+def _ending_orderly() -> Iterator[None]:
+    """A pipeline that is cancelled sends SIGINT, then SIGTERM; while Pulumi runs, it gets them itself."""
+
+    def end(_number: int, _frame: FrameType | None) -> Any:
+        raise _InterruptedError("it was cancelled")
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    except _InterruptedError:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGTERM, before)

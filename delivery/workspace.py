@@ -1,0 +1,192 @@
+"""A folder of a Databricks workspace, as the commands read and write it: no faster than the service allows.
+
+Sources: https://docs.databricks.com/api/workspace/workspace, https://docs.databricks.com/aws/en/resources/limits.
+"""
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import requests
+from databricks.sdk.errors import NotFound, ResourceAlreadyExists
+from databricks.sdk.errors.base import DatabricksError
+from databricks.sdk.service.workspace import ExportFormat, ImportFormat, Language, ObjectType
+
+from delivery.console import Progress, UnusableError
+from delivery.stack import Stack
+from delivery.workspace_objects import Object
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
+
+Answer = TypeVar("Answer")
+
+# What Databricks' own clients keep to, and what the setting services.databricksRequestsPerSecond has as its default.
+REQUESTS_PER_SECOND = 15
+# As many as the client keeps connections for.
+AT_ONCE = 16
+RECORD = ".release"  # where below the folder the releases are recorded (components/naming.py)
+
+KINDS = {ObjectType.NOTEBOOK: "notebook", ObjectType.FILE: "file"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Something in the folder: `path` below it; `kind` is `notebook`, `file`, or what else Databricks calls it."""
+
+    path: str
+    kind: str
+    language: str | None
+
+
+class Workspace:
+    """A folder and what is in it.
+
+    Args:
+        client: the official client, signed in.
+        folder: the absolute path.
+        requests_per_second: how many there may be at the most.
+    """
+
+    def __init__(self, client: "WorkspaceClient", folder: str, requests_per_second: int = REQUESTS_PER_SECOND) -> None:
+        self.client = client
+        self.folder = folder
+        self._gap = 1 / requests_per_second
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, client: "WorkspaceClient", stack: Stack) -> "Workspace":
+        """The folder of a stack, with the stack's limit of requests."""
+        services = stack.settings.get("services")
+        told = services.get("databricksRequestsPerSecond") if isinstance(services, Mapping) else None
+        return cls(client, stack.folder, told if isinstance(told, int) and told > 0 else REQUESTS_PER_SECOND)
+
+    def tree(self) -> dict[str, Found]:
+        """Everything in the folder but folders and the record, by path below it; empty where there is no folder.
+
+        Raises:
+            UnusableError: Databricks can't be asked, or this identity may not.
+        """
+        found: dict[str, Found] = {}
+        level = [self.folder]
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            while level:
+                listed = list(threads.map(self._list, level))
+                level = []
+                for each in (each for one in listed for each in one):
+                    path = str(each.path).removeprefix(f"{self.folder}/")
+                    if each.object_type == ObjectType.DIRECTORY:
+                        level += [str(each.path)] if path != RECORD else []
+                    else:
+                        kind = KINDS.get(each.object_type) or str(each.object_type.value).lower()
+                        found[path] = Found(path=path, kind=kind, language=each.language and each.language.value)
+        return found
+
+    def read_all(self, objects: Iterable[Object], progress: Progress) -> dict[str, bytes | None]:
+        """What the workspace has for these objects, by path; None where it has nothing. Raises as `tree`."""
+        wanted, read = list(objects), {}
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            for each, content in zip(wanted, threads.map(self._read, wanted), strict=True):
+                read[each.path] = content
+                progress.count("read back", len(read), len(wanted))
+        return read
+
+    def write(self, each: Object, content: bytes) -> None:
+        """Puts an object into its place, with the folders above it. Raises as `tree`."""
+        path = f"{self.folder}/{each.path}"
+        form = ImportFormat(each.format) if each.format else ImportFormat.RAW
+        language = Language(each.language) if each.language else None
+
+        def put() -> None:
+            text = base64.b64encode(content).decode()
+            self.client.workspace.import_(path, content=text, format=form, language=language, overwrite=True)
+
+        self._ask(f"make the folder of {path}", lambda: self.client.workspace.mkdirs(path.rpartition("/")[0]))
+        self._ask(f"import {path}", put)
+
+    def read_json(self, name: str) -> Any:
+        """A document of the record, None where there is none. Raises as `tree`, and where it isn't JSON."""
+        path = f"{self.folder}/{RECORD}/{name}"
+        content = self._ask(f"read {path}", lambda: self._download(path, ExportFormat.AUTO))
+        try:
+            return None if content is None else json.loads(content)
+        except ValueError:
+            remedy = "put back what it was: the workspace keeps deleted files in the trash"
+            raise UnusableError(path, "it isn't JSON: somebody has changed it", remedy) from None
+
+    def write_json(self, name: str, document: Any, *, fresh: bool = False) -> bool:
+        """Keeps a document with the record; an import replaces a file as a whole. Raises as `tree`.
+
+        Args:
+            name: of the file.
+            document: what is kept.
+            fresh: only if there is none yet; whether that was so is the answer.
+        """
+        path = f"{self.folder}/{RECORD}/{name}"
+        text = base64.b64encode((json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()).decode()
+
+        def put() -> bool:
+            try:
+                self.client.workspace.import_(path, content=text, format=ImportFormat.RAW, overwrite=not fresh)
+            except ResourceAlreadyExists:
+                return False
+            return True
+
+        self._ask(f"make {RECORD}", lambda: self.client.workspace.mkdirs(f"{self.folder}/{RECORD}"))
+        return self._ask(f"write {path}", put)
+
+    def remove_json(self, name: str) -> None:
+        """Forgets a document of the record. Raises as `tree`."""
+        path = f"{self.folder}/{RECORD}/{name}"
+
+        def remove() -> None:
+            with suppress(NotFound):
+                self.client.workspace.delete(path)
+
+        self._ask(f"delete {path}", remove)
+
+    def user(self) -> str:
+        """Who is signed in. Raises as `tree`."""
+        return self._ask("ask who is signed in", lambda: str(self.client.current_user.me().user_name))
+
+    def _list(self, folder: str) -> list[Any]:
+        def ask() -> list[Any]:
+            try:
+                return list(self.client.workspace.list(folder))
+            except NotFound:
+                return []
+
+        return self._ask(f"list {folder}", ask)
+
+    def _read(self, each: Object) -> bytes | None:
+        path = f"{self.folder}/{each.path}"
+        form = ExportFormat(each.format) if each.format else ExportFormat.AUTO
+        return self._ask(f"export {path}", lambda: self._download(path, form))
+
+    def _download(self, path: str, form: ExportFormat) -> bytes | None:
+        try:
+            with self.client.workspace.download(path, format=form) as content:
+                return bytes(content.read())
+        except NotFound:
+            return None
+
+    def _ask(self, what: str, ask: Callable[[], Answer]) -> Answer:
+        with self._lock:
+            now = time.monotonic()
+            pause = self._next - now
+            self._next = max(now, self._next) + self._gap
+        if pause > 0:
+            time.sleep(pause)
+        try:
+            return ask()
+        except (DatabricksError, requests.RequestException, TimeoutError) as error:
+            words = " ".join(str(error.__cause__ or error).split())
+            remedy = "see whether the workspace is up and what this identity may do there; then repeat"
+            raise UnusableError("Databricks", f"{what}: {words}", remedy) from None
