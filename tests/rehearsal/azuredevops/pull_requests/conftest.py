@@ -1,5 +1,6 @@
 """A project with a commit on main, a developer's branch, and the means to protect main."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,29 @@ import pytest
 from azure.devops.v7_1.git import models
 from msrest import Deserializer
 
-from rehearsal.azuredevops import policy
+from rehearsal.azuredevops import create_app, policy
 from rehearsal.azuredevops.users import ADMINISTRATOR, DANA
-from tests.rehearsal.azuredevops.organization import Organization, commit, git, policy_body, scope, work_tree
+from rehearsal.service import Background
+from tests.rehearsal.azuredevops.organization import (
+    CONTROL_TOKEN,
+    CREDENTIALS,
+    Organization,
+    commit,
+    git,
+    policy_body,
+    scope,
+    work_tree,
+)
 
-PIPELINE = "trigger: none\npool:\n  name: Default\nsteps:\n- script: echo checked\n"
+PIPELINE = """
+trigger: none
+pool:
+  vmImage: ubuntu-latest
+jobs:
+- job: check
+  steps:
+  - script: echo checked
+"""
 
 
 @dataclass(frozen=True)
@@ -142,15 +161,30 @@ class Place:
 def _model(name: str, body: dict[str, Any]) -> Any:
     """What Microsoft's client wants: it reads a body of plain names into its own classes."""
     classes = {key: value for key, value in vars(models).items() if isinstance(value, type)}
-    return Deserializer(classes)(name, body)
+    read: Any = Deserializer
+    return read(classes)(name, body)
+
+
+@pytest.fixture(scope="module")
+def organization(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Organization]:
+    """A service of its own, which carries builds out."""
+    state = tmp_path_factory.mktemp("pull-requests")
+    app = create_app(state, control_token=CONTROL_TOKEN, credentials=CREDENTIALS, orchestrate=True)
+    with Background(app) as root:
+        yield Organization(root)
+    app.close()
 
 
 @pytest.fixture
-def place(organization: Organization, project: Any, repository: Any, folder: Path) -> Place:
+def place(organization: Organization, project: Any, repository: Any, folder: Path) -> Iterator[Place]:
     tree = work_tree(folder / "tree")
     commit(tree, "pipelines/build.yml", PIPELINE, "pipeline")
     remote = organization.remote(project.name, repository.name.replace(" ", "%20"), ADMINISTRATOR)
     git(tree, "remote", "add", "origin", remote)
     git(tree, "push", "--quiet", "origin", "main")
     git(tree, "fetch", "--quiet", "origin")
-    return Place(organization, project, repository, tree)
+    yield Place(organization, project, repository, tree)
+    # A job that still waits would go to another test's agent.
+    core = organization.clients().get_core_client()
+    if any(each.id == project.id for each in core.get_projects()):
+        organization.wait(core.queue_delete_project(project.id))
