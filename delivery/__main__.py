@@ -21,6 +21,7 @@ MODULES = {
     "venv": "delivery.venv",
     "package": "delivery.package",
     "verify": "delivery.verify",
+    "preview": "delivery.preview",
     "deploy": "delivery.deploy",
     "test": "delivery.suites",
     "retain": "delivery.retain",

@@ -15,7 +15,7 @@ given text: a notebook's cells and the text of its outputs (not its pictures), a
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -43,6 +43,8 @@ REFUSED_FILTERS = (
 STACK = re.compile(r"Pulumi\.[^/]+\.yaml")
 ENCRYPTED = re.compile(r"\s*(?:encryptionsalt|encryptedkey|secretsprovider|secure):\s")
 GUESSES = {"Base64 High Entropy String", "Hex High Entropy String", "Secret Keyword"}
+# Lines of no particular file are scanned so many at a time: where nothing is found in them, the scan is shorter.
+CHUNK_LINES = 500
 SETTINGS = (FileType.YAML, FileType.CONFIG, FileType.INI, FileType.PROPERTIES, FileType.TOML)
 
 
@@ -74,6 +76,20 @@ def secrets(files: Mapping[str, bytes], progress: Progress) -> list[Mistake]:
         found = f"a line of {path} that isn't there or in which nothing is found"
         mistakes.append(Mistake(key=ALLOWED, found=found, remedy="take the entry away, or copy the line anew"))
     return mistakes
+
+
+def credentials_among(lines: Sequence[str], progress: Progress) -> set[str]:
+    """Those of the lines that look like a credential; what is allowed in an artifact isn't asked for.
+
+    Args:
+        lines: of whatever files.
+        progress: hears how far it is.
+    """
+    chunks = {
+        f"{start}.py": "\n".join(lines[start : start + CHUNK_LINES]).encode(errors="replace")
+        for start in range(0, len(lines), CHUNK_LINES)
+    }
+    return {line.text for _, line, _ in _found_in(chunks, progress)}
 
 
 def _found_in(files: Mapping[str, bytes], progress: Progress) -> Iterator[tuple[str, Line, str]]:

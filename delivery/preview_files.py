@@ -1,0 +1,167 @@
+"""The text differences of the files that a plan changes: what is deployed against what would be."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from delivery.cells import Cell, CellChange, Format, NotTextError, cells_of, compare
+from delivery.console import Progress
+from delivery.preview_changes import Change
+from delivery.secret_scan import credentials_among
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
+
+# The client itself keeps to the requests a second that the service wants (`rate_limit`, 15 by default).
+READERS = 8
+# A larger file is no text that somebody reads in a comment.
+MOST_BYTES = 1_000_000
+HIDDEN = "[a line that looks like a credential is not shown]"
+KEY_BLOCK = "PRIVATE KEY-----"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileDifference:
+    """How a file differs from what is deployed.
+
+    `source` is its path in the repository. `stacks` are those where it differs so. `note` says why there are no
+    `cells`.
+    """
+
+    source: str
+    stacks: tuple[str, ...]
+    operation: str
+    cells: tuple[CellChange, ...] = ()
+    note: str = ""
+
+    @property
+    def added(self) -> int:
+        """Lines."""
+        return sum(cell.added for cell in self.cells)
+
+    @property
+    def removed(self) -> int:
+        """Lines."""
+        return sum(cell.removed for cell in self.cells)
+
+
+def differences(
+    changes: Sequence[Change],
+    project: Path,
+    clients: Mapping[str, "WorkspaceClient"],
+    progress: Progress,
+) -> list[FileDifference]:
+    """Reads what is deployed, and compares.
+
+    What can't be read is said in the file's `note`: a preview needs no more rights than there are.
+
+    Args:
+        changes: those that are no files are passed over.
+        project: where the sources are.
+        clients: of the stacks' workspaces; without one only what is new is shown.
+        progress: hears how far it is.
+    """
+    files = [change for change in changes if change.is_file]
+    found: list[FileDifference] = []
+    with ThreadPoolExecutor(READERS) as readers:
+        for done, each in enumerate(readers.map(lambda change: _difference(change, project, clients), files), 1):
+            found.append(each)
+            progress.count("files compared with what is deployed", done, len(files))
+    return _without_credentials(_together(found), progress)
+
+
+def _difference(change: Change, project: Path, clients: Mapping[str, "WorkspaceClient"]) -> FileDifference:
+    step = change.step
+    source = str(step.new.get("source") or step.old.get("source") or step.old.get("path"))
+    told = FileDifference(source=source, stacks=(change.stack,), operation=step.operation)
+    old: tuple[Cell, ...] = ()
+    new: tuple[Cell, ...] = ()
+    try:
+        if step.operation != "create":
+            old = _deployed(change, clients.get(change.stack))
+        if step.operation != "delete":
+            new = _local(change, project)
+    except _UnreadableError as error:
+        return replace(told, note=str(error))
+    cells = compare(old, new)
+    same = "the text of its cells is the same: format, metadata or outputs differ"
+    return replace(told, cells=cells, note="" if cells or step.operation in ("create", "delete") else same)
+
+
+class _UnreadableError(Exception):
+    """One of the two sides can't be shown; the message says which and why."""
+
+
+def _deployed(change: Change, client: "WorkspaceClient | None") -> tuple[Cell, ...]:
+    if client is None:
+        raise _UnreadableError("what is deployed can't be read: nobody is signed in to the workspace")
+    from databricks.sdk.errors.base import DatabricksError  # noqa: PLC0415 - half a second, for runs with changed files only
+    from databricks.sdk.service.workspace import ExportFormat  # noqa: PLC0415
+
+    form = _format(change.step.old)
+    exported = {"SOURCE": ExportFormat.SOURCE, "JUPYTER": ExportFormat.JUPYTER, "FILE": ExportFormat.AUTO}[form]
+    try:
+        with client.workspace.download(str(change.step.old["path"]), format=exported) as stream:
+            content = stream.read(MOST_BYTES + 1)
+    except (DatabricksError, OSError, ValueError) as error:
+        # Whoever deployed last may not be the only one: what a person has deleted by hand isn't there.
+        raise _UnreadableError(f"what is deployed can't be read: {' '.join(str(error).split())}") from None
+    return _cells(content, form, change.step.old.get("language"), "what is deployed")
+
+
+def _local(change: Change, project: Path) -> tuple[Cell, ...]:
+    top = project.resolve()
+    try:
+        path = (top / str(change.step.new["source"])).resolve()
+        # The program of a pull request says where its sources are: nothing outside of the project is shown.
+        if not path.is_relative_to(top):
+            raise _UnreadableError("its source is outside of the project")
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except (OSError, KeyError) as error:
+        raise _UnreadableError(f"its source can't be read: {error}") from None
+    return _cells(content, _format(change.step.new), change.step.new.get("language"), "it")
+
+
+def _cells(content: bytes, form: Format, language: object, what: str) -> tuple[Cell, ...]:
+    if len(content) > MOST_BYTES:
+        raise _UnreadableError(f"{what} has more than {MOST_BYTES:,} bytes")
+    try:
+        return cells_of(content, form, str(language) if language else None)
+    except NotTextError as error:
+        raise _UnreadableError(f"{what} is {error}") from None
+
+
+def _format(inputs: Mapping[str, object]) -> Format:
+    if "language" not in inputs and "format" not in inputs:
+        return "FILE"
+    return "JUPYTER" if inputs.get("format") == "JUPYTER" else "SOURCE"
+
+
+def _together(found: Sequence[FileDifference]) -> list[FileDifference]:
+    """The same difference in several stacks is told once; in the order of the sources."""
+    merged: dict[tuple[object, ...], FileDifference] = {}
+    for each in found:
+        key = (each.source, each.operation, each.cells, each.note)
+        known = merged.get(key)
+        merged[key] = replace(known, stacks=(*known.stacks, *each.stacks)) if known else each
+    return sorted(merged.values(), key=lambda each: (each.source, each.stacks))
+
+
+def _without_credentials(files: list[FileDifference], progress: Progress) -> list[FileDifference]:
+    """Both sides may hold what nobody should see: what is deployed can have been edited by hand."""
+    lines = sorted({line[1:] for file in files for cell in file.cells for line in cell.lines})
+    secret = credentials_among(lines, progress)
+    return [replace(file, cells=tuple(_hidden(file.cells, secret))) for file in files]
+
+
+def _hidden(cells: Sequence[CellChange], secret: set[str]) -> Iterator[CellChange]:
+    for cell in cells:
+        if any(KEY_BLOCK in line for line in cell.lines):
+            yield replace(cell, lines=(f" {HIDDEN}",))
+        else:
+            yield replace(
+                cell, lines=tuple(f"{line[0]}{HIDDEN}" if line[1:] in secret else line for line in cell.lines)
+            )
