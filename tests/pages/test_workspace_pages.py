@@ -130,7 +130,8 @@ def _record(workspace: Workspace, folder: str, record: Any) -> None:
 def test_the_releases_of_both_environments_stand_side_by_side(workspace: Workspace, at_databricks: SignIn) -> None:
     newer = RELEASE | {"version": "1.5.0", "content": "sha256:cccc", "approvers": []}
     shape = {"format": 1, "state": "deployed", "attempt": None, "history": []}
-    _record(workspace, "/bikes-production", shape | {"current": RELEASE})
+    earlier = RELEASE | {"version": "1.3.0"}
+    _record(workspace, "/bikes-production", shape | {"current": RELEASE, "history": [RELEASE, earlier]})
     _record(workspace, "/bikes-test", shape | {"current": newer})
     admin = at_databricks("Administrator")
     admin.open("/status")
@@ -139,6 +140,7 @@ def test_the_releases_of_both_environments_stand_side_by_side(workspace: Workspa
     production = panels[1].inner_text()
     for words in ("1.4.0", "20261124.3", "Avery Approver", RELEASE["commit"], "Deployed"):
         assert words in production
+    assert "1 earlier" in production
     assert "The environments have different releases." in admin.text()
     _record(workspace, "/bikes-test", shape | {"current": RELEASE})
     admin.open("/status")
@@ -150,6 +152,7 @@ def test_the_releases_of_both_environments_stand_side_by_side(workspace: Workspa
     [
         ({"format": 1, "state": "deploying", "current": None, "attempt": RELEASE, "history": []}, "Being deployed"),
         ({"format": 1, "state": "failed", "current": None, "attempt": RELEASE, "history": []}, "Tried"),
+        ({"format": 1, "state": "failed", "current": None, "attempt": RELEASE | {"error": "no <place>"}}, "no <place>"),
         (b"{", "Unreadable"),
         (b"[]", "Unreadable"),
     ],
