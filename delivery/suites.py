@@ -193,14 +193,14 @@ def _follow(client: "WorkspaceClient", running: dict[str, int], progress: Progre
         for suite, run_id in list(running.items()):
             run = client.jobs.get_run(run_id)
             state = _state(run)
-            if told.get(suite) != state:
-                first = suite not in told
-                told[suite] = state
-                progress.step(f"{suite}: {state.lower()}{f', {run.run_page_url}' if first else ''}")
             if state == "TERMINATED":
                 ended[suite] = run
                 del running[suite]
                 progress.step(f"{suite}: {_result(run)}")
+            elif told.get(suite) != state:
+                first = suite not in told
+                told[suite] = state
+                progress.step(f"{suite}: {state.lower()}{f', {run.run_page_url}' if first else ''}")
         if running:
             time.sleep(pause)
     return ended

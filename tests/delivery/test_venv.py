@@ -114,6 +114,13 @@ def test_a_package_that_is_not_the_locked_one_is_refused_and_nothing_is_left(pro
     assert not (project.folder / ".venv").is_symlink()
 
 
+def test_a_lock_without_hashes_is_refused(project: Project) -> None:
+    (project.folder / "requirements.lock").write_text("trips==1.0\n")
+    code, _, err = project.run()
+    assert code == 1
+    assert "Hashes are required" in err
+
+
 def test_a_package_that_can_not_be_had_is_exit_code_2(project: Project) -> None:
     (project.index / "trips-1.0-py3-none-any.whl").unlink()
     code, _, err = project.run()
