@@ -1,6 +1,9 @@
 """What an agent says to the service: the rehearsal's own protocol, and the REST interface with a job's token."""
 
+import contextlib
+import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -46,6 +49,7 @@ class AgentClient:
         self.server = server.rstrip("/")
         self.organization = f"{self.server}/{ORGANIZATION}"
         self._patience = patience
+        self._connection: socket.socket | None = None
         # Without `trust_env` no proxy of the user's comes in between.
         self._http = httpx.Client(
             base_url=f"{self.organization}/_agent/",
@@ -57,13 +61,25 @@ class AgentClient:
     def close(self) -> None:
         self._http.close()
 
+    def hang_up(self) -> None:
+        """Breaks off a question for a job: the service would give one to an agent that doesn't listen any more."""
+        if self._connection is not None:
+            with contextlib.suppress(OSError):  # it has been closed already
+                self._connection.shutdown(socket.SHUT_RDWR)
+
+    def _note_connection(self, event: str, info: Mapping[str, Any]) -> None:
+        # https://www.python-httpx.org/advanced/extensions/#trace; closing alone doesn't wake the one who waits.
+        if event == "connection.connect_tcp.complete":
+            self._connection = info["return_value"].get_extra_info("socket")
+
     def next(self, agent: str, pool: str | None) -> JobRequest | None:
         """The next job for this agent; waits for one, and gives None if none comes soon.
 
         Raises:
             ServiceAwayError, ServiceRefusalError: as they say. Nothing is tried again.
         """
-        answer = _sent(self._http, "POST", "next", json={"agent": agent, "pool": pool})
+        body, extensions = {"agent": agent, "pool": pool}, {"trace": self._note_connection}
+        answer = _sent(self._http, "POST", "next", json=body, extensions=extensions)
         return JobRequest.from_json(answer.json()) if answer.status_code == httpx.codes.OK else None
 
     def heartbeat(self, job: str) -> bool:

@@ -77,8 +77,6 @@ class Agent:
             mark=mark,
         )
         self._stopping = threading.Event()
-        self._idle = threading.Event()
-        self._idle.set()
         self._thread = threading.Thread(target=self._run, name=f"agent {name}", daemon=True)
 
     def start(self) -> None:
@@ -90,9 +88,10 @@ class Agent:
     def stop(self) -> None:
         """Takes no more jobs; one that runs is ended, with its processes. Waits until that is done."""
         self.ask_to_stop()
-        # A question for a job may be held open by the service for a while; it isn't waited for.
+        self._questions.hang_up()
+        if self._thread.is_alive():
+            self._thread.join()
         self._questions.close()
-        self._idle.wait()
         self._client.close()
         self._lock.release()
 
@@ -112,8 +111,6 @@ class Agent:
                 continue
             if request is None or self._stopping.is_set():
                 continue  # one that came too late gets no heartbeat, and goes to another agent
-            self._idle.clear()
             self._say(f"{self.name}: running job {request.display_name} of run {request.run_id}")
             result = run_job(self._machine, request, self._stopping)
             self._say(f"{self.name}: job {request.display_name} of run {request.run_id} completed: {result}")
-            self._idle.set()
