@@ -187,7 +187,7 @@ def _refreshed(told: Mapping[str, Any], known: Mapping[str, Step]) -> Step | Non
         return None
     old, new = (_plain((told.get(side) or {}).get("outputs")) or {} for side in ("old", "new"))
     changed = tuple(told.get("detailedDiff") or ()) or tuple(
-        sorted(key for key in {*old, *new} if old.get(key) != new.get(key) and not key.startswith("__"))
+        sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
     )
     return _made(told, operation, changed if operation == "update" else ())
 
@@ -219,15 +219,15 @@ def _types(urn: str) -> list[str]:
 
 
 def _inputs(state: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _plain(value) for key, value in (state.get("inputs") or {}).items() if not key.startswith("__")}
+    return dict(_plain(state.get("inputs") or {}))
 
 
 def _plain(value: Any) -> Any:
-    """Without the engine's wrapping of secrets."""
+    """Without the engine's wrapping of secrets, and without the bridge's own notes (`__defaults`)."""
     if isinstance(value, dict):
         if SECRET_SIGNATURE in value:
             return SECRET
-        return {key: _plain(each) for key, each in value.items()}
+        return {key: _plain(each) for key, each in value.items() if not key.startswith("__")}
     if isinstance(value, list):
         return [_plain(each) for each in value]
     return value

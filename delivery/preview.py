@@ -90,7 +90,7 @@ def preview(project: Path, stacks: Sequence[str], progress: Progress) -> Report:
             except PulumiError as error:
                 plans[stack] = error.plan
                 failures.append(StackFailure(stack=stack, reasons=error.reasons))
-    changes, following = changes_of(plans)
+    changes, following = changes_of(plans, {name: stack.approvers for name, stack in known.items()})
     clients: dict[str, WorkspaceClient] = {}
     for stack in {each.stack for each in changes if each.is_file}:
         try:

@@ -63,18 +63,23 @@ class Change:
         return told or self.step.name
 
 
-def changes_of(plans: Mapping[str, Plan]) -> tuple[list[Change], int]:
+def changes_of(
+    plans: Mapping[str, Plan], approvers: Mapping[str, Sequence[str]] | None = None
+) -> tuple[list[Change], int]:
     """The changes of several stacks, and how many jobs merely take over the release's digest and commit.
 
     Args:
         plans: by stack.
+        approvers: of each stack, as its settings name them; the engine knows them by their descriptors alone.
     """
     changes, following = [], 0
     for stack, step in each_change(plans):
         values = _values(step)
-        if _follows(step, values):
-            following += 1
-            continue
+        if step.kind == "Job" and step.operation == "update" and _release_alone_in(step):
+            values = [value for value in values if value.path not in _OF_THE_RELEASE]
+            if not values and "protect" not in step.changed:
+                following += 1
+                continue
         where = area(step)
         changes.append(
             Change(
@@ -83,13 +88,13 @@ def changes_of(plans: Mapping[str, Plan]) -> tuple[list[Change], int]:
                 area=where,
                 values=tuple(values[:MOST_VALUES]),
                 more=max(0, len(values) - MOST_VALUES),
-                reason=_reason(step, where),
+                reason=_reason(step, where, (approvers or {}).get(stack, ())),
             )
         )
     return changes, following
 
 
-def _reason(step: Step, where: Area) -> str:
+def _reason(step: Step, where: Area, approvers: Sequence[str]) -> str:
     if "protect" in step.changed:
         taken = "is taken off" if step.protected else "is put on"
         return f"protection against deletion {taken}"
@@ -97,11 +102,8 @@ def _reason(step: Step, where: Area) -> str:
         return ""
     if step.kind == "GroupMembership" and where == "gate":
         before, after = (len(side.get("members") or ()) for side in (step.old, step.new))
-        return (
-            "who may approve is said for the first time"
-            if not step.old
-            else f"approvers: {before} before, {after} after"
-        )
+        named = f" ({', '.join(approvers)})" if approvers and after else ""
+        return f"approvers: {before} before, {after} after{named}"
     if step.kind.startswith("Check") and step.destroys:
         return "a check of deployments is taken away" if step.operation == "delete" else "a check is made anew"
     if "Policy" in step.kind:
@@ -111,12 +113,8 @@ def _reason(step: Step, where: Area) -> str:
     ]
 
 
-def _follows(step: Step, values: Sequence[Value]) -> bool:
-    """Whether a job merely takes over which release its notebooks are of."""
-    if step.operation != "update" or step.kind != "Job" or not values or "protect" in step.changed:
-        return False
-    if not {value.path for value in values} <= _OF_THE_RELEASE:
-        return False
+def _release_alone_in(step: Step) -> bool:
+    """Whether a job's description differs at the most by the line that names the release."""
     old, new = (_RELEASE_LINE.sub("", str(side.get("description") or "")) for side in (step.old, step.new))
     return old == new
 

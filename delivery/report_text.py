@@ -80,7 +80,7 @@ def code(text: str) -> str:
 
 def plain(text: str) -> str:
     """Markdown of our own words: no letter of them is markup."""
-    return _SPECIAL.sub(r"\\\1", one_line(text, 10_000)) if _SPECIAL.search(text) else text
+    return _SPECIAL.sub(r"\\\1", visible(text).replace("\n", " "))
 
 
 def fenced(lines: Sequence[str], language: str = "") -> str:
