@@ -14,16 +14,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import requests
-from databricks.sdk.errors.base import DatabricksError
-
 from delivery import azure_devops_builds as runs
 from delivery.azure_devops import AzureDevOps
 from delivery.azure_devops_builds import DEFAULT_BRANCH, Build
 from delivery.commands import Add
 from delivery.console import Mistake, Progress, RefusedError, UnusableError, tell
 from delivery.stack import Stack, azure_devops_client, read_stack, workspace_client
-from delivery.status_record import UNREADABLE, Release, read_record
+from delivery.status_record import Release, read_releases
 
 SECONDS_BETWEEN_LOOKS = 5.0
 # So many builds are looked through for the commit of a version.
@@ -181,12 +178,12 @@ def _candidates(
 def _recorded(stack: Stack) -> Iterable[Release]:
     """The releases that the stack's folder has had, the newest first."""
     try:
-        record = read_record(workspace_client(stack), stack)
-    except (UnusableError, DatabricksError, requests.RequestException, TimeoutError, *UNREADABLE) as error:
+        releases = read_releases(workspace_client(stack), stack)
+    except UnusableError as error:
         found = f"the record in {stack.folder} can't be read ({' '.join(str(error).split())})"
         remedy = "name the release by its build or its commit"
         raise UnusableError("Databricks", found, remedy) from None
-    return [each for each in (record.current, *record.history) if each]
+    return [each for each in (releases.current, *releases.history) if each]
 
 
 def _errors(records: list[Any]) -> Iterable[str]:

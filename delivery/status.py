@@ -21,7 +21,7 @@ from delivery import status_page, status_table
 from delivery.commands import Add
 from delivery.console import Progress, UnusableError, tell
 from delivery.stack import Stack, azure_devops_client, read_stack, workspace_client
-from delivery.status_record import UNREADABLE, Release, read_manifest, read_record
+from delivery.status_record import Release, read_releases
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -184,23 +184,20 @@ def _environment(stack: Stack) -> Environment:
     host = (client.config.host or "").rstrip("/")
     empty = replace(empty, folder_url=f"{host}/#workspace{quote(stack.folder)}")
     try:
-        record = read_record(client, stack)
-        manifest = read_manifest(client, stack, record.current.content) if record.current else None
-        # The tests of a release are delivered to one environment alone.
-        kept = [each for each in manifest["files"] if each.get("part") != "tests"] if manifest else None
+        releases = read_releases(client, stack)
         return replace(
             empty,
-            state=record.state,
-            current=record.current,
-            attempt=record.attempt,
+            state=releases.state,
+            current=releases.current,
+            attempt=releases.attempt,
+            history=releases.history,
+            files=releases.files,
             jobs=tuple(_jobs(client, stack, host)),
-            history=record.history,
-            files={each["path"]: each["sha256"] for each in kept} if kept is not None else None,
         )
+    except UnusableError as error:
+        return replace(empty, problem=str(error))
     except (DatabricksError, requests.RequestException, TimeoutError) as error:
         return replace(empty, problem=" ".join(str(error).split()))
-    except UNREADABLE as error:
-        return replace(empty, problem=f"the record of releases can't be read ({error!r})")
 
 
 def _jobs(client: "WorkspaceClient", stack: Stack, host: str) -> list[Job]:

@@ -1,26 +1,21 @@
-"""What is recorded of releases in a workspace folder, for those who only read it."""
+"""The record of releases, for those who show it or look something up in it."""
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from databricks.sdk.errors import NotFound
-from databricks.sdk.service.workspace import ExportFormat
-
+from delivery.console import Progress, UnusableError
+from delivery.record import NAME, Ledger
 from delivery.stack import Stack
+from delivery.workspace import RECORD, Workspace
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
 
-FOLDER = ".release"
-RECORD = "record.json"
-# What reading raises where the record isn't what `deploy` writes.
-UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """A recorded release; None where the record says nothing."""
+    """A recorded release; None where the record says nothing. `error` is why it couldn't be deployed."""
 
     version: str
     content: str
@@ -32,50 +27,50 @@ class Release:
     approvers: tuple[str, ...]
     deployed_at: str | None
     by: str | None
+    error: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
-    """`state` is `deployed`, `deploying` or `failed`; `nothing` where nothing was ever recorded."""
+class Releases:
+    """`state` is `deployed`, `deploying` or `failed`; `nothing` where nothing was ever recorded.
+
+    `current` is what is deployed, `attempt` what is being deployed or has failed to be, `history` what was deployed,
+    the newest first. `files` are those of `current` without its tests: SHA-256 by path; None if that isn't kept.
+    """
 
     state: str
     current: Release | None
     attempt: Release | None
     history: tuple[Release, ...]
+    files: Mapping[str, str] | None
 
 
-def read_record(client: "WorkspaceClient", stack: Stack) -> Record:
-    """The record of a stack's folder.
+def read_releases(client: "WorkspaceClient", stack: Stack) -> Releases:
+    """The releases of a stack's folder.
 
     Raises:
-        DatabricksError: the workspace refuses.
-        (UNREADABLE): it isn't what `deploy` writes.
+        UnusableError: they can't be read, or aren't what `deploy` writes.
     """
-    read = _read(client, f"{stack.folder}/{FOLDER}/{RECORD}") or {"state": "nothing"}
-    history = [_release(each) for each in read.get("history", [])]
-    return Record(
-        state=str(read["state"]),
-        current=_release(read.get("current")),
-        attempt=_release(read.get("attempt")),
-        history=tuple(each for each in history if each),
-    )
-
-
-def read_manifest(client: "WorkspaceClient", stack: Stack, content: str) -> Any:
-    """The manifest of a recorded release; None if it isn't kept any more."""
-    return _read(client, f"{stack.folder}/{FOLDER}/{content}.json")
-
-
-def _read(client: "WorkspaceClient", path: str) -> Any:
-    """The JSON file in the workspace, or None if there is none."""
+    workspace = Workspace.of(client, stack)
+    record = Ledger(workspace, Progress()).read()
     try:
-        with client.workspace.download(path, format=ExportFormat.AUTO) as content:
-            return json.loads(content.read())
-    except NotFound:
-        return None
+        current = _release(record.current)
+        manifest = workspace.read_json(f"{current.content}.json") if current else None
+        # The tests of a release are delivered to one environment alone.
+        kept = [each for each in manifest["files"] if each["part"] != "tests"] if manifest else None
+        return Releases(
+            state=record.state,
+            current=current,
+            attempt=_release(record.attempt),
+            history=tuple(release for each in record.history if (release := _release(each))),
+            files={each["path"]: each["sha256"] for each in kept} if kept is not None else None,
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        path = f"{stack.folder}/{RECORD}/{NAME}"
+        raise UnusableError(path, f"not a record of releases ({error!r})", "put back what it was") from None
 
 
-def _release(read: Any) -> Release | None:
+def _release(read: Mapping[str, Any] | None) -> Release | None:
     if not read:
         return None
     build = read.get("build") or {}
@@ -90,4 +85,5 @@ def _release(read: Any) -> Release | None:
         approvers=tuple(map(str, read.get("approvers") or ())),
         deployed_at=read.get("deployed_at"),
         by=read.get("by"),
+        error=read.get("error"),
     )

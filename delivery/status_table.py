@@ -26,6 +26,11 @@ def lines(status: "Status") -> list[str]:
     told += [f"release {each.number}: {_where(each.stage, each.waits)}; {each.page}" for each in status.on_their_way]
     if status.pipeline:
         told.append(f"releases on their way aren't known: {status.pipeline}")
+    told += [
+        f"{each.name}: {each.attempt.version} wasn't deployed: {each.attempt.error}"
+        for each in status.environments
+        if each.attempt and each.attempt.error
+    ]
     told += [f"{each.name} can't be read: {each.problem}" for each in status.environments if each.problem]
     return told
 

@@ -163,11 +163,13 @@ def test_the_same_release_is_no_difference(site: Site, capsys: pytest.CaptureFix
 def test_a_deployment_that_is_not_finished_is_told_beside_what_is_there(
     site: Site, capsys: pytest.CaptureFixture[str], state: str, health: str
 ) -> None:
-    site.record("production", release(1), state=state, attempt=release(2))
+    site.record("production", release(1), state=state, attempt=release(2, error="the table is gone"))
     [_, production] = document(site, capsys)["environments"]
     assert production["current"]["commit"] == "1" * 40
     assert production["health"] == health
-    assert f"{state}: 2026.11.22.2205+222222222222" in row(table(site, capsys), "state")
+    told = table(site, capsys)
+    assert f"{state}: 2026.11.22.2205+222222222222" in row(told, "state")
+    assert "production: 2026.11.22.2205+222222222222 wasn't deployed: the table is gone" in told
 
 
 def test_before_the_first_release_nothing_is_there(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
@@ -183,7 +185,7 @@ def test_a_record_that_can_not_be_read_is_told_and_the_rest_as_well(
     site.put(f"{FOLDERS['production']}/.release/record.json", b"{")
     [test, production] = document(site, capsys, code=2)["environments"]
     assert test["current"]["commit"] == "1" * 40
-    assert "can't be read" in production["problem"]
+    assert "record.json" in production["problem"]
     assert production["health"] == "unknown"
 
 
