@@ -176,7 +176,6 @@ def test_the_tests_of_a_run_are_shown_the_failed_ones_first_with_their_reasons(
     dana.open(_results(team, run))
     assert "1201 tests, 1200 passed, 1 failed" in dana.text()
     dana.open(made["webAccessUrl"].removeprefix(dana.root))
-    dana.page.get_by_text("test_rides").first.click()
     assert "1 is not <2>\nline 7" in dana.text()
 
 

@@ -92,6 +92,8 @@ def _stages(records: list[Document], waiting: list[Document]) -> list[Document]:
             | {
                 "jobs": jobs(children),
                 "identifier": name,
+                # A pipeline without stages has one all the same, which nobody has given a name.
+                "name": "Jobs" if stage["name"] == "__default" else stage["name"],
                 "gate": gate,
                 "held": bool(checkpoint and checkpoint.get("state") != "completed" and stage["state"] != "completed"),
                 "approvals": [each for each in waiting if each["stage"] == name],
