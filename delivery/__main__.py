@@ -23,8 +23,10 @@ MODULES = {
     "verify": "delivery.verify",
     "preview": "delivery.preview",
     "deploy": "delivery.deploy",
+    "smoke": "delivery.smoke",
     "test": "delivery.suites",
     "retain": "delivery.retain",
+    "drift": "delivery.drift",
     "rollback": "delivery.rollback",
     "status": "delivery.status",
 }
