@@ -174,6 +174,9 @@ class _Run:
             if result in ("Failed", "Canceled"):
                 break
             directories = self._fresh(directories, part is not parts[-1])
+        for left in (each.record for part in parts for each in part if each.record.state == "pending"):
+            left.state, left.result = "completed", "skipped"
+            self._feed.update(left)
         # A cancelled job goes no further; what the service does with `on: failure` then isn't documented.
         last: Hook | None = None
         if result in ("Succeeded", "SucceededWithIssues"):

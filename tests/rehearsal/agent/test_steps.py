@@ -312,3 +312,20 @@ def test_hooks_of_a_deployment_run_in_order_and_on_success_or_failure_after_them
     assert bench.run(yaml, variables=code("1")) == "Failed"
     assert "Success" not in {record["name"] for record in bench.service.records.values()}
     assert bench.service.named("Failure")["result"] == "succeeded"
+
+
+def test_a_hook_that_fails_keeps_the_later_ones_from_running(bench: Bench) -> None:
+    yaml = """
+        jobs:
+          - deployment: D
+            environment: test
+            strategy:
+              runOnce:
+                preDeploy: {steps: [{bash: exit 1, displayName: Before}]}
+                deploy: {steps: [{download: none}, {bash: echo, displayName: Deploy}]}
+                on:
+                  failure: {steps: [{bash: echo f, displayName: Failure}]}
+        """
+    assert bench.run(yaml) == "Failed"
+    assert bench.service.named("Failure")["result"] == "succeeded"
+    assert bench.service.named("Deploy")["result"] == "skipped"
