@@ -1,6 +1,7 @@
 """What `doctor` finds in Databricks: the sign-in, the groups of the settings, the folder, and where files arrive."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from databricks.sdk.service.iam import User
 
 ADMINS = "admins"
+# Of a principal in the settings: the attribute that names it, its name for people, and how to get one.
+KINDS = {
+    "group": ("displayName", "group", "create it (Settings > Identity and access), or change the settings"),
+    "user": ("userName", "user", "add the user to the workspace, or change the settings"),
+    "servicePrincipal": ("applicationId", "service principal", "add it to the workspace, or change the settings"),
+}
 # A service that doesn't answer is told after so many seconds, not after the client's five minutes.
 SECONDS = 20
 
@@ -30,10 +37,9 @@ def examine(stack: Stack) -> list[Finding]:
         me = client.current_user.me()
         found = f"{me.user_name} in {client.config.host}"
         findings.append(Finding(area=area, name="sign-in", state="ok", found=found))
-        for finding in (
-            *_groups(area, client, stack),
-            _folder(area, client, me, stack),
-            *_landing(area, client, stack),
+        # One by one, so that what was found is kept when the service fails at the next.
+        for finding in itertools.chain(
+            _principals(area, client, stack), _folder(area, client, me, stack), _landing(area, client, stack)
         ):
             findings.append(finding)
     except UnusableError as error:
@@ -47,52 +53,86 @@ def examine(stack: Stack) -> list[Finding]:
     return findings
 
 
-def _groups(area: str, client: "WorkspaceClient", stack: Stack) -> Iterator[Finding]:
-    """The groups that the settings give rights to."""
-    wanted = [stack.settings.get(key, {}).get("access") or [] for key in ("workspace", "jobDefaults")]
-    names = dict.fromkeys(each["group"] for access in wanted for each in access if "group" in each)
-    for name in names:
+def _principals(area: str, client: "WorkspaceClient", stack: Stack) -> Iterator[Finding]:
+    """Those whom the settings give rights to."""
+    wanted = [(stack.settings.get(key) or {}).get("access") or [] for key in ("workspace", "jobDefaults")]
+    named = [(kind, str(each[kind])) for access in wanted for each in access for kind in KINDS if kind in each]
+    for kind, name in dict.fromkeys(named):
+        attribute, words, remedy = KINDS[kind]
         quoted = name.replace("\\", "\\\\").replace('"', '\\"')
-        there = any(each.display_name == name for each in client.groups.list(filter=f'displayName eq "{quoted}"'))
-        found = "it is there" if there else "the workspace has none, and the settings give it rights"
-        state: State = "ok" if there else "missing"
-        remedy = "" if there else "create it (Settings > Identity and access), or change workspace.access"
-        yield Finding(area=area, name=f"group {name}", state=state, found=found, remedy=remedy)
-
-
-def _folder(area: str, client: "WorkspaceClient", me: "User", stack: Stack) -> Finding:
-    """Whether this identity may manage the folder; where there is none, the next folder above."""
-    administrator = any(group.display == ADMINS for group in me.groups or [])
-    for path in (PurePosixPath(stack.folder), *PurePosixPath(stack.folder).parents):
+        listed: Any = {"group": client.groups, "user": client.users, "servicePrincipal": client.service_principals}[
+            kind
+        ]
         try:
-            status = client.workspace.get_status(str(path))
+            there = any(True for _ in listed.list(filter=f'{attribute} eq "{quoted}"'))
+        except PermissionDenied:
+            found = "this identity may not look"
+            yield Finding(area=area, name=f"{words} {name}", state="skipped", found=found)
+            continue
+        if there:
+            yield Finding(area=area, name=f"{words} {name}", state="ok", found="it is there")
+        else:
+            found = "the workspace has none, and the settings give it rights"
+            yield Finding(area=area, name=f"{words} {name}", state="missing", found=found, remedy=remedy)
+
+
+def _folder(area: str, client: "WorkspaceClient", me: "User", stack: Stack) -> Iterator[Finding]:
+    """Whether this identity may manage the folder, or the next one above; and whether those who deploy may."""
+    path = _existing(client, PurePosixPath(stack.folder))
+    name = f"folder {stack.folder}"
+    administrator = any(group.display == ADMINS for group in me.groups or [])
+    is_there = str(path) == stack.folder
+    found = "it is there" if is_there else f"it isn't there yet; {path} is"
+    known = _access(client, path) if administrator or str(path) != "/" else None
+    managers = [_named(each) for each in known or [] if _manages(each)]
+    if administrator:
+        yield Finding(area=area, name=name, state="ok", found=f"{found}; this identity is an administrator")
+    elif str(path) == "/":
+        remedy = "let an administrator of the workspace run the first `up`, or create the folder"
+        found = "only administrators create at /"
+        yield Finding(area=area, name=name, state="missing", found=found, remedy=remedy)
+    elif {me.user_name, *(group.display for group in me.groups or [])} & set(managers):
+        yield Finding(area=area, name=name, state="ok", found=f"{found}; managed by {', '.join(managers)}")
+    else:
+        remedy = f"have CAN_MANAGE given on {stack.folder}, or on the folder above it (workspace.access)"
+        yield Finding(area=area, name=name, state="missing", found="this identity may not manage it", remedy=remedy)
+    if is_there and known is not None:
+        yield from _deployers(area, stack, managers)
+
+
+def _deployers(area: str, stack: Stack, managers: Sequence[str]) -> Iterator[Finding]:
+    """Those who are to manage the folder by the settings: among them who deploys."""
+    for each in (stack.settings.get("workspace") or {}).get("access") or []:
+        name = next((str(each[kind]) for kind in KINDS if kind in each), "")
+        if each.get("level") != "CAN_MANAGE":
+            continue
+        well = name in managers
+        found = "it may manage the folder" if well else "it may not manage the folder, as the settings say"
+        remedy = "" if well else f"pulumi up --refresh --stack {stack.name}"
+        state: State = "ok" if well else "warning"
+        yield Finding(area=area, name=f"right of {name}", state=state, found=found, remedy=remedy)
+
+
+def _existing(client: "WorkspaceClient", folder: PurePosixPath) -> PurePosixPath:
+    """The folder, or the next one above that is there. One that may not be seen counts as there."""
+    for path in (folder, *folder.parents):
+        try:
+            client.workspace.get_status(str(path))
         except NotFound:
             continue
         except PermissionDenied:
-            break
-        missing = str(path) != stack.folder
-        name = f"folder {stack.folder}"
-        found = f"it isn't there yet; {path} is" if missing else "it is there"
-        if administrator:
-            return Finding(area=area, name=name, state="ok", found=f"{found}; this identity is an administrator")
-        if str(path) == "/":
-            remedy = "let an administrator of the workspace run the first `up`, or create the folder"
-            return Finding(
-                area=area, name=name, state="missing", found="only administrators create at /", remedy=remedy
-            )
-        try:
-            kind = "directories"
-            known = client.workspace.get_permissions(kind, str(status.object_id)).access_control_list or []
-        except PermissionDenied:
-            break
-        managers = [_named(each) for each in known if _manages(each)]
-        mine = {me.user_name, *(group.display for group in me.groups or [])}
-        if mine & set(managers):
-            return Finding(area=area, name=name, state="ok", found=f"{found}; managed by {', '.join(managers)}")
-        break
-    remedy = f"have CAN_MANAGE given on {stack.folder}, or on the folder above it (workspace.access)"
-    found = "this identity may not manage it"
-    return Finding(area=area, name=f"folder {stack.folder}", state="missing", found=found, remedy=remedy)
+            pass
+        return path
+    return PurePosixPath("/")
+
+
+def _access(client: "WorkspaceClient", path: PurePosixPath) -> Sequence[Any] | None:
+    """Who may do what with it; None if this identity may not know."""
+    try:
+        status = client.workspace.get_status(str(path))
+        return client.workspace.get_permissions("directories", str(status.object_id)).access_control_list or []
+    except PermissionDenied:
+        return None
 
 
 def _landing(area: str, client: "WorkspaceClient", stack: Stack) -> Iterator[Finding]:

@@ -23,6 +23,8 @@ from tests.rehearsal.databricks.clients import CREDENTIALS as DATABRICKS
 from tests.rehearsal.databricks.run_helpers import fake_compute
 
 ROOT = Path(__file__).parents[2]
+NOBODY = "00000000-0000-0000-0000-000000000000"
+DEPLOYER = "5d0c7a52-6d0f-4f0e-9a57-3f4f5f1c7e01"  # to test, as the stack file says
 # Answers as the real one does; the stacks are those of a file beside it.
 PULUMI = """#!/bin/sh
 cd "$(dirname "$0")"
@@ -171,6 +173,11 @@ def test_people_read_what_is_missing_and_how_to_get_it(desk: Desk, capsys: pytes
             "group data-makers",
             "the workspace has none, and the settings give it rights; create it",
         ),
+        (
+            lambda desk: desk.settings("prod", "workspace", access=[{"servicePrincipal": NOBODY, "level": "CAN_READ"}]),
+            f"service principal {NOBODY}",
+            "the workspace has none, and the settings give it rights; add it to the workspace",
+        ),
     ],
 )
 def test_each_thing_that_is_missing_is_told_with_its_remedy(
@@ -245,6 +252,18 @@ def test_an_identity_without_rights_learns_which_it_lacks(
     assert desk.workspace.call("PATCH", f"2.0/permissions/directories/{folder}", json=access).status_code == 200
     found = examined(desk, capsys)["folder /bike-sharing-test"]
     assert (found["state"], "dana@rehearsal.example" in found["found"]) == ("ok", True)
+
+
+def test_who_deploys_is_looked_for_among_those_who_manage_the_folder(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.workspace.folder("/bike-sharing-test")
+    found = examined(desk, capsys)[f"right of {DEPLOYER}"]
+    assert (found["state"], found["remedy"]) == ("warning", "pulumi up --refresh --stack test")
+    access = {"access_control_list": [{"service_principal_name": DEPLOYER, "permission_level": "CAN_MANAGE"}]}
+    folder = desk.workspace.object_id("/bike-sharing-test")
+    assert desk.workspace.call("PATCH", f"2.0/permissions/directories/{folder}", json=access).status_code == 200
+    assert examined(desk, capsys)[f"right of {DEPLOYER}"]["state"] == "ok"
 
 
 @pytest.mark.parametrize("service", ["azure", "databricks"])
