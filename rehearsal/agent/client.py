@@ -4,6 +4,7 @@ import contextlib
 import socket
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +14,7 @@ import httpx
 from rehearsal.agent.messages import JobRequest, Json
 
 ORGANIZATION = "rehearsal"
-_PATIENCE_SECONDS = 60.0  # so long the service may be away while a job goes on
+_PATIENCE_SECONDS = 60.0
 _PAUSE_SECONDS = 0.5
 _POLL_SECONDS = 40.0  # `next` is held for 15 s by the service
 _BUSY = frozenset({429, 500, 502, 503, 504})
@@ -36,19 +37,26 @@ class ServiceAwayError(Exception):
     """The service can't be reached, or doesn't answer in time."""
 
 
+@dataclass
+class Patience:
+    """How many seconds the service may be away before a call fails. It can be lowered while calls are under way."""
+
+    seconds: float = _PATIENCE_SECONDS
+
+
 class AgentClient:
     """The agent's side of the protocol. Safe to use from several threads.
 
     Args:
         server: the service's origin, e.g. `http://127.0.0.1:8080`.
         token: the agent's own.
-        patience: seconds that the service may be away before a call fails.
+        patience: for the calls of jobs.
     """
 
-    def __init__(self, server: str, token: str, patience: float = _PATIENCE_SECONDS) -> None:
+    def __init__(self, server: str, token: str, patience: Patience | None = None) -> None:
         self.server = server.rstrip("/")
         self.organization = f"{self.server}/{ORGANIZATION}"
-        self._patience = patience
+        self.patience = patience or Patience()
         self._connection: socket.socket | None = None
         # Without `trust_env` no proxy of the user's comes in between.
         self._http = httpx.Client(
@@ -114,13 +122,13 @@ class AgentClient:
         self._call("POST", f"jobs/{job}/finish", json={"result": result, "outputs": outputs})
 
     def _call(self, method: str, path: str, **arguments: Any) -> None:
-        patiently(self._http, method, path, self._patience, **arguments)
+        patiently(self._http, method, path, self.patience, **arguments)
 
 
 class RestClient:
     """The service's REST interface, with the rights of a job's token."""
 
-    def __init__(self, organization: str, project: str, token: str, patience: float = _PATIENCE_SECONDS) -> None:
+    def __init__(self, organization: str, project: str, token: str, patience: Patience) -> None:
         self._patience = patience
         self._http = httpx.Client(
             base_url=f"{organization}/",
@@ -154,9 +162,9 @@ class RestClient:
         file.write_bytes(patiently(self._http, "GET", url, self._patience).content)
 
 
-def patiently(http: httpx.Client, method: str, path: str, patience: float, **arguments: Any) -> httpx.Response:
-    """Sends a request, and again while the service is away or busy, `patience` seconds long."""
-    deadline, repeated = time.monotonic() + patience, False
+def patiently(http: httpx.Client, method: str, path: str, patience: Patience, **arguments: Any) -> httpx.Response:
+    """Sends a request, and again while the service is away or busy, as long as the patience lasts."""
+    began, repeated = time.monotonic(), False
     while True:
         try:
             return _sent(http, method, path, **arguments)
@@ -164,7 +172,7 @@ def patiently(http: httpx.Client, method: str, path: str, patience: float, **arg
             error.repeated = repeated
             raise
         except ServiceAwayError:
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= began + patience.seconds:
                 raise
         repeated = True
         time.sleep(_PAUSE_SECONDS)

@@ -230,7 +230,7 @@ class _Run:
         """Steps that share their variables: those of a job, or of a hook."""
         request, machine, client = self._request, self._machine, self._machine.client
         organization = request.predefined.get("System.CollectionUri", client.organization).rstrip("/")
-        rest = RestClient(organization, request.project.id, request.token)
+        rest = RestClient(organization, request.project.id, request.token, client.patience)
         job = JobContext(
             request=request,
             settings=machine.settings,

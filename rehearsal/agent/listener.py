@@ -18,6 +18,17 @@ from rehearsal.agent.processes import end_marked
 
 TOKEN_VARIABLE = "REHEARSAL_AGENT_TOKEN"  # noqa: S105 - the name of a variable, not a token
 _PAUSE_SECONDS = 1.0
+_PATIENCE_AT_THE_END = 2.0  # seconds that the service may be away when the agent is to end
+
+
+def end_left_behind(home: Path) -> list[str]:
+    """Ends the processes of steps that an agent with this folder has left behind, as when it was killed; names them."""
+    return end_marked(_mark(home))
+
+
+def _mark(home: Path) -> str:
+    """What the processes of an agent are known by, beginning with it."""
+    return "vsts_" + hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:32]
 
 
 class AgentBusyError(Exception):
@@ -62,7 +73,6 @@ class Agent:
         except filelock.Timeout as error:
             raise AgentBusyError(f"Another agent works in {directories.home}") from error
         base = {key: value for key, value in environment.items() if key != TOKEN_VARIABLE}
-        mark = "vsts_" + hashlib.sha256(str(directories.home).encode()).hexdigest()[:32]
         self.name = name
         self._pool = pool
         self._say = say
@@ -74,14 +84,14 @@ class Agent:
             directories=directories,
             base=base,
             settings=settings or Settings(),
-            mark=mark,
+            mark=_mark(directories.home),
         )
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"agent {name}", daemon=True)
 
     def start(self) -> None:
         """Ends what an agent left behind that was killed, and begins to ask for jobs."""
-        for left in end_marked(self._machine.mark):
+        for left in end_left_behind(self._machine.directories.home):
             self._say(f"{self.name}: ended a process of an agent that was killed: {left}")
         self._thread.start()
 
@@ -97,6 +107,7 @@ class Agent:
 
     def ask_to_stop(self) -> None:
         """Begins to stop, without waiting."""
+        self._client.patience.seconds = _PATIENCE_AT_THE_END
         self._stopping.set()
 
     def _run(self) -> None:

@@ -14,6 +14,7 @@ from rehearsal.agent.language.conditions import Result
 from rehearsal.agent.language.plan import Step
 from rehearsal.agent.processes import StepProcess
 
+_HURRY = 0.2  # of the time after each signal, where the whole job's time is over
 _LOOK_SECONDS = 0.2  # so often a running process is held against timeouts and cancellation
 
 
@@ -173,7 +174,8 @@ class StepContext:
             while not process.ended.wait(_LOOK_SECONDS):
                 self.interruption()
         except (StepCanceledError, StepTimedOutError):
-            process.interrupt(self.job.settings.sigint_seconds, self.job.settings.sigterm_seconds)
+            hurry = _HURRY if self.job.cancellation.over else 1.0
+            process.interrupt(self.job.settings.sigint_seconds * hurry, self.job.settings.sigterm_seconds * hurry)
             process.finish()
             raise
         code, left = process.finish()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rehearsal.agent.client import AgentClient
+from rehearsal.agent.client import AgentClient, Patience
 from rehearsal.agent.context import Settings
 from rehearsal.agent.directories import AgentDirectories
 from rehearsal.agent.job import Machine, run_job
@@ -71,7 +71,7 @@ class Bench:
         self.service = service
         self.url = url
         self.folder = folder
-        self.client = AgentClient(url, AGENT_TOKEN, patience=5)
+        self.client = AgentClient(url, AGENT_TOKEN, Patience(5))
         self.directories = AgentDirectories(folder / "agent", folder / "tools")
         self.environment = dict(environment)
         self.settings = FAST
