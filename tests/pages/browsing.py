@@ -61,7 +61,7 @@ def window(browser: Browser, root: str, **options: Any) -> Iterator[Page]:
     context: BrowserContext = browser.new_context(java_script_enabled=False, **options)
     try:
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)  # milliseconds; the machine may have other work
 
         def note_request(request: Request) -> None:
             if not _is_own(request.url, root):

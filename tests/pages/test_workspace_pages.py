@@ -182,3 +182,14 @@ def test_a_link_to_a_run_opens_after_the_sign_in_for_those_who_may_see_it(
     assert "nightly" in dana.page.locator("h1").inner_text()
     dana.follow("notebook")
     assert dana.page.title() == "/Shared/ride"
+
+
+@pytest.mark.parametrize("path", ["/browse/", "/browse/bikes/rides", "/browse/bikes/rides?edit=1", "/jobs", "/status"])
+def test_no_page_of_the_workspace_is_wider_than_a_phone(workspace: Workspace, at_databricks: SignIn, path: str) -> None:
+    _folder(workspace, "/bikes")
+    _notebook(workspace, "/bikes/rides", RIDES + b"# " + b"long " * 80)
+    _record(workspace, "/bikes", {"format": 1, "state": "deployed", "current": RELEASE, "history": [RELEASE]})
+    jobs.graph(workspace, {"ride": ""}, {}, name="nightly " * 8)
+    admin = at_databricks("Administrator", viewport={"width": 360, "height": 740})
+    assert admin.open(path).ok
+    assert admin.width == 360
