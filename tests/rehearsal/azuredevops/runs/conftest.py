@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rehearsal.azuredevops import create_app
-from rehearsal.service import Background
+from rehearsal.service import Background, listen
 from tests.rehearsal.azuredevops.organization import CONTROL_TOKEN, CREDENTIALS, Organization, git
 from tests.rehearsal.azuredevops.runs.pipelines import Pipelines
 
@@ -40,3 +40,10 @@ def pipelines(orchestrated: Organization, tmp_path: Path) -> Iterator[Pipelines]
     made = Pipelines(orchestrated, project, folder)
     yield made
     made.delete()  # a job that still waits would go to another test's agent
+
+
+@pytest.fixture
+def port() -> int:
+    """A port that is free by now."""
+    with listen() as listener:
+        return int(listener.getsockname()[1])

@@ -2,19 +2,14 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import pytest
 
 from rehearsal.azuredevops.users import AGENT, DANA, NOBODY
-from rehearsal.service import listen
-from tests.rehearsal.azuredevops.organization import CREDENTIALS, SOCKETS_LEFT_OPEN, Organization, git
+from tests.rehearsal.azuredevops.organization import CREDENTIALS, SOCKETS_LEFT_OPEN, git
+from tests.rehearsal.azuredevops.runs.killable import pipelines_of, service
 from tests.rehearsal.azuredevops.runs.pipelines import Pipelines, until
 
 pytestmark = SOCKETS_LEFT_OPEN
@@ -165,58 +160,9 @@ def test_an_agents_token_is_good_for_its_protocol_alone_and_nobody_elses_for_it(
         assert answer.status_code == 401
 
 
-SERVER = """
-import sys
-from pathlib import Path
-from rehearsal.azuredevops import create_app
-from rehearsal.service import listen, server
-from tests.rehearsal.azuredevops.organization import CONTROL_TOKEN, CREDENTIALS
-
-app = create_app(
-    Path(sys.argv[1]), control_token=CONTROL_TOKEN, credentials=CREDENTIALS, orchestrate=True, agent_timeout=3
-)
-server(app).run(sockets=[listen(int(sys.argv[2]))])
-"""
-
-
-@contextmanager
-def service(state: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """The service as a process of its own, which can be killed."""
-    process = subprocess.Popen([sys.executable, "-c", SERVER, str(state), str(port)], cwd=Path.cwd())
-    try:
-
-        def healthy() -> bool:
-            try:
-                return httpx.get(f"http://127.0.0.1:{port}/_rehearsal/health").status_code == 200
-            except httpx.HTTPError:
-                return False
-
-        until(healthy, "the service")
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-@pytest.fixture
-def unused_port() -> int:
-    """A port that is free by now."""
-    with listen() as listener:
-        return int(listener.getsockname()[1])
-
-
-def test_a_service_that_was_killed_goes_on_with_its_runs(
-    tmp_path: Path, unused_port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("PYTHONPATH", raising=False)
-    organization = Organization(f"http://127.0.0.1:{unused_port}")
-    with service(tmp_path / "state", unused_port) as process:
-        project = organization.new_project()
-        folder = tmp_path / "work"
-        folder.mkdir()
-        git(folder, "init", "--quiet", "--initial-branch=main")
-        git(folder, "remote", "add", "origin", organization.remote(project.name, project.name.replace(" ", "%20")))
-        pipelines = Pipelines(organization, project, folder)
+def test_a_service_that_was_killed_goes_on_with_its_runs(tmp_path: Path, port: int) -> None:
+    with service(tmp_path / "state", port, 3) as process:
+        pipelines = pipelines_of(port, tmp_path / "work")
         run = pipelines.run(pipelines.define("two", TWO_STAGES))
         agent = pipelines.agent()
         job = agent.next()
@@ -224,7 +170,7 @@ def test_a_service_that_was_killed_goes_on_with_its_runs(
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     time.sleep(3)  # longer than an agent may be silent: that nobody could hear it isn't held against it
-    with service(tmp_path / "state", unused_port):
+    with service(tmp_path / "state", port, 3):
         assert agent.call(job, "heartbeat") == {"cancel": False}
         agent.finish(job, outputs={"set.x": {"value": "before"}})
         agent.work("second")
