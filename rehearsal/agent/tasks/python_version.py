@@ -23,8 +23,7 @@ Version = tuple[int, int, int]
 _NAME = re.compile(r"python3(\.[0-9]+)?\Z")
 _TERM = re.compile(r"(?P<operator>>=|<=|==|=|>|<|~|\^)?\s*v?(?P<numbers>[0-9*xX]+(\.[0-9*xX]+){0,2})\Z")
 _PROGRAM = (
-    "import json, os, sys; "
-    "print(json.dumps([sys.version_info[:3], sys.version_info.releaselevel, "
+    "import json, os, sys; print(json.dumps([sys.version_info[:3], sys.version_info.releaselevel, "
     "os.path.realpath(getattr(sys, '_base_executable', sys.executable)), sys.maxsize > 2**32]))"
 )
 _SECONDS = 20  # an interpreter may take to say its version
@@ -41,17 +40,20 @@ class Interpreter:
 
 
 def use(step: StepContext, inputs: Inputs) -> None:
-    """Finds the newest Python that the version allows.
+    """Finds a Python that the version allows: the one that runs the agent, else the newest.
 
     Raises:
         TaskFailedError: there is none on this machine.
     """
-    wanted, wide = inputs["versionSpec"], inputs.choice("architecture") == "x64"
-    known = interpreters(step.environment())
-    unstable = inputs.flag("allowUnstable")
-    fitting = [
-        each for each in known if allows(wanted, each.version) and (each.final or unstable) and each.wide == wide
-    ]
+    wanted, wide, unstable = inputs["versionSpec"], inputs.choice("architecture") == "x64", inputs.flag("allowUnstable")
+
+    def fits(each: Interpreter) -> bool:
+        return allows(wanted, each.version) and (each.final or unstable) and each.wide == wide
+
+    # The agent's own is known to be whole: a system's Python often lacks `venv`. And to ask all of them takes seconds.
+    own = _own()
+    known = [own] if fits(own) else interpreters(step.environment())
+    fitting = [each for each in known if fits(each)]
     if not fitting:
         there = ", ".join(sorted({".".join(map(str, each.version)) for each in known})) or "none"
         raise TaskFailedError(
@@ -72,7 +74,7 @@ def use(step: StepContext, inputs: Inputs) -> None:
 def interpreters(environment: Mapping[str, str]) -> list[Interpreter]:
     """The Pythons on PATH, beside this one, and those that pyenv has."""
     found: dict[Path, Interpreter] = {}
-    for path in _candidates(environment):
+    for path in dict.fromkeys(each.resolve() for each in _candidates(environment)):
         try:
             answer = subprocess.run(
                 [path, "-I", "-c", _PROGRAM],
@@ -88,8 +90,15 @@ def interpreters(environment: Mapping[str, str]) -> list[Interpreter]:
     return sorted(found.values())
 
 
+def _own() -> Interpreter:
+    version = (sys.version_info[0], sys.version_info[1], sys.version_info[2])
+    # In a virtual environment the one behind it; typeshed doesn't know the attribute, which is there since Python 3.3.
+    executable = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+    return Interpreter(version, executable, sys.version_info.releaselevel == "final", sys.maxsize > 2**32)
+
+
 def _candidates(environment: Mapping[str, str]) -> Iterable[Path]:
-    yield Path(sys.executable)
+    yield _own().executable
     folders = [Path(each) for each in environment.get("PATH", os.defpath).split(os.pathsep) if each]
     home = Path(environment.get("PYENV_ROOT") or Path(environment.get("HOME", "/")) / ".pyenv")
     folders += sorted((home / "versions").glob("*/bin"))

@@ -180,6 +180,19 @@ def test_python_comes_first_on_the_path(bench: Bench) -> None:
     assert "/bin/pip\n" in log
 
 
+def test_another_python_of_the_machine_is_found_on_the_path(bench: Bench) -> None:
+    elsewhere = bench.folder / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "python3.99").write_text(
+        '#!/bin/sh\ncase "$1" in -I) echo \'[[3, 99, 1], "final", "\'$0\'", true]\';; *) echo other;; esac\n'
+    )
+    (elsewhere / "python3.99").chmod(0o755)
+    bench.environment["PATH"] = f"{elsewhere}:{bench.environment['PATH']}"
+    yaml = task("UsePythonVersion@0", versionSpec="3.99") + "- bash: python\n  displayName: Show\n"
+    assert bench.run(yaml) == "Succeeded"
+    assert "\nother\n" in bench.service.log("Show")
+
+
 def test_a_python_that_is_not_there_is_a_clear_failure(bench: Bench) -> None:
     assert bench.run(task("UsePythonVersion@0", versionSpec="2.7")) == "Failed"
     message = bench.service.named("It")["issues"][0]["message"]
