@@ -133,16 +133,32 @@ def remove(service: Service, repository: Document) -> None:
 def sweep(service: Service) -> None:
     """Puts folders and database in step again, after a process that died in the middle of something.
 
-    A folder that belongs to no repository goes. A first push of which the refs arrived, but not what is noted of it,
-    gets its default branch.
+    A folder that belongs to no repository goes. A push of which the refs arrived, but not what is noted of it, is
+    noted, and whoever waits for pushes hears of it.
     """
     known = {f"{each['id']}.git": each for each in service.store.all("repository")}
     for path in service.repositories.iterdir():
         repository = known.get(path.name)
         if repository is None:
             shutil.rmtree(path, ignore_errors=True)
-        elif repository["defaultBranch"] is None and (heads := Git(path).refs("refs/heads/")):
+            continue
+        heads = Git(path).refs("refs/heads/")
+        if repository["defaultBranch"] is None and heads:
             set_default_branch(service, repository, "refs/heads/main" if "refs/heads/main" in heads else min(heads))
+        with service.store.transaction():
+            _note_missed(service, repository, heads)
+
+
+def _note_missed(service: Service, repository: Document, heads: dict[str, str]) -> None:
+    pushes = service.store.all("push", f"{key(repository)}/")
+    noted = {each["name"]: each["newObjectId"] for push in pushes for each in push["refUpdates"]}
+    branches = sorted({*heads, *(name for name in noted if name.startswith("refs/heads/"))})
+    found = [RefUpdate(name, noted.get(name, NOTHING), heads.get(name, NOTHING)) for name in branches]
+    updates = [each for each in found if each.old != each.new]
+    # Who it was is forgotten: it is put down to who pushed last, or to who made the repository.
+    pusher = service.store.get("identity", pushes[-1]["pushedBy"] if pushes else repository["createdBy"])
+    if updates and pusher is not None:
+        _note(service, repository, updates, pusher)
 
 
 @dataclass(frozen=True)
@@ -177,6 +193,11 @@ def update_refs(service: Service, repository: Document, updates: Iterable[RefUpd
     if repository["defaultBranch"] is None and created:
         # The first branch that somebody pushes becomes the default.
         set_default_branch(service, repository, created[0].name)
+    return _note(service, repository, updates, pusher)
+
+
+def _note(service: Service, repository: Document, updates: list[RefUpdate], pusher: Document) -> Document:
+    """Writes a push down and tells of it."""
     id_ = service.store.next_number(f"push/{repository['id']}")
     push = {
         "pushId": id_,

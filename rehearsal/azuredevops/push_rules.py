@@ -25,6 +25,9 @@ def refusal(service: Service, repository: Document, user: Document, update: RefU
     Looked at in the order of the real service as far as it is known: rights first, then the branch's policies, then
     the files. The new objects must be in the repository already.
     """
+    if update.name.startswith("refs/pull/"):
+        # The trial merges of pull requests, which builds check out. The service's words aren't known.
+        return f"The ref {update.name} is the service's own; it can't be pushed to."
     here = git(service, repository)
     wanting = _lacking_right(service, repository, user, update, here)
     if wanting:

@@ -6,7 +6,6 @@ https://learn.microsoft.com/rest/api/azure/devops/git/pull-request-iterations
 from rehearsal.azuredevops import git_commits
 from rehearsal.azuredevops.context import Call
 from rehearsal.azuredevops.errors import ServiceError
-from rehearsal.azuredevops.git_store import Git
 from rehearsal.azuredevops.pull_requests import documents, rest, views
 from rehearsal.azuredevops.routing import Answer
 from rehearsal.store import Document
@@ -76,17 +75,18 @@ def get_changes(call: Call) -> Answer:
     page = list(enumerate(found, 1))[skip : skip + top]
     more = skip + top < len(found)
     return {
-        "changeEntries": [_change(here, iteration, number, *each) for number, each in page],
+        "changeEntries": [
+            {
+                "changeTrackingId": number,
+                "changeId": number,
+                "item": {"path": path, "objectId": object_id},
+                "changeType": _CHANGES[letter],
+            }
+            for number, (letter, path, object_id) in page
+        ],
         "nextSkip": skip + top if more else 0,
         "nextTop": min(top, len(found) - skip - top) if more else 0,
     }
-
-
-def _change(here: Git, iteration: Document, number: int, letter: str, path: str) -> Document:
-    there = iteration["base"] if letter == "D" else iteration["source"]
-    found = git_commits.entry(here, there, path)
-    item = {"path": path} | ({"objectId": found["objectId"]} if found else {})
-    return {"changeTrackingId": number, "changeId": number, "item": item, "changeType": _CHANGES[letter]}
 
 
 def _commits(call: Call, pull: Document, base: str, source: str) -> list[Document]:

@@ -97,15 +97,15 @@ def base(here: Git, target: str, source: str) -> str:
 def changed_paths(here: Git, pull: Document) -> list[str]:
     """What the pull request changes, each path from the root on, as filters of policies have it."""
     source = pull["sourceCommit"]
-    return [path for _, path in changes(here, base(here, pull["targetCommit"], source), source)]
+    return [path for _, path, _ in changes(here, base(here, pull["targetCommit"], source), source)]
 
 
-def changes(here: Git, old: str, new: str) -> Iterator[tuple[str, str]]:
-    """The letter of git for what was done (`A`, `M`, `D`, `T`), and the path, of every file that differs."""
-    raw = here.text("diff-tree", "-r", "--no-renames", "--name-status", "-z", old, new)
-    fields = raw.split("\0")
-    for letter, path in zip(fields[::2], fields[1::2], strict=False):
-        yield letter, f"/{path}"
+def changes(here: Git, old: str, new: str) -> Iterator[tuple[str, str, str]]:
+    """Of every file that differs: git's letter for what was done (`A`, `M`, `D`, `T`), path, and the object's id."""
+    fields = here.text("diff-tree", "-r", "--no-renames", "-z", old, new).split("\0")
+    for about, path in zip(fields[::2], fields[1::2], strict=False):
+        _, _, before, after, letter = about.split(" ")
+        yield letter, f"/{path}", before if letter == "D" else after
 
 
 def threads(store: Store, pull: Document) -> list[Document]:

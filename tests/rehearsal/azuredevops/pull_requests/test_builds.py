@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from azure.devops.exceptions import AzureDevOpsServiceError
 
+from rehearsal.agent.messages import JobRequest
 from rehearsal.azuredevops.users import DANA
 from tests.rehearsal.azuredevops.organization import SOCKETS_LEFT_OPEN, git
 from tests.rehearsal.azuredevops.runs.pipelines import Agent, until
@@ -12,8 +13,12 @@ from tests.rehearsal.azuredevops.runs.pipelines import Agent, until
 pytestmark = SOCKETS_LEFT_OPEN
 
 
-def end(place: Any, pull: Any, result: str = "Succeeded") -> None:
-    """An agent takes the build of the pull request, and ends it so."""
+def end(place: Any, pull: Any, result: str = "Succeeded") -> JobRequest:
+    """An agent takes the build of the pull request, and ends it so.
+
+    Returns:
+        Its job.
+    """
     build = place.evaluations(pull)["Build"].context["buildId"]
     agent = Agent(place.organization)
     job = agent.next()
@@ -21,6 +26,7 @@ def end(place: Any, pull: Any, result: str = "Succeeded") -> None:
     agent.finish(job, result)
     client = place.organization.clients().get_build_client()
     until(lambda: client.get_build(place.project.id, build).status == "completed", "the build's end")
+    return job
 
 
 def test_the_merge_waits_for_a_build_that_succeeds(place: Any) -> None:
@@ -36,7 +42,10 @@ def test_the_merge_waits_for_a_build_that_succeeds(place: Any) -> None:
     # The service's own words.
     with pytest.raises(AzureDevOpsServiceError, match=r"^build must succeed to update main\.$"):
         place.complete(pull)
-    end(place, pull)
+    job = end(place, pull)
+    told = {name: job.predefined[f"System.PullRequest.{name}"] for name in ("PullRequestId", "SourceBranch")}
+    assert told == {"PullRequestId": str(pull.pull_request_id), "SourceBranch": "refs/heads/feature"}
+    assert job.predefined["Build.SourceVersion"] == pull.last_merge_commit.commit_id
     assert place.states(pull) == {"Build": "approved"}
     assert place.complete(pull).status == "completed"
 

@@ -1,13 +1,25 @@
 """Pull requests as people open, read and complete them, with Microsoft's client and git."""
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from azure.devops.exceptions import AzureDevOpsServiceError
 from azure.devops.v7_1.git.models import GitPullRequestSearchCriteria
 
+from rehearsal.azuredevops import create_app
 from rehearsal.azuredevops.users import ADMINISTRATOR, BUILD_SERVICE, DEVIN, NOBODY
-from tests.rehearsal.azuredevops.organization import SOCKETS_LEFT_OPEN, git
+from rehearsal.service import Background
+from tests.rehearsal.azuredevops.organization import (
+    CONTROL_TOKEN,
+    CREDENTIALS,
+    SOCKETS_LEFT_OPEN,
+    Organization,
+    commit,
+    git,
+    work_tree,
+)
 
 pytestmark = SOCKETS_LEFT_OPEN
 
@@ -207,3 +219,59 @@ def test_a_deleted_project_takes_its_pull_requests_along(place: Any) -> None:
     place.organization.wait(place.organization.clients().get_core_client().queue_delete_project(place.project.id))
     with pytest.raises(AzureDevOpsServiceError, match="TF401180"):
         place.client(ADMINISTRATOR).get_pull_request_by_id(pull.pull_request_id)
+
+
+def test_the_trial_merge_belongs_to_the_service(place: Any) -> None:
+    place.push()
+    pull = place.open()
+    refused = git(
+        place.tree, "push", "--force", "origin", f"feature:refs/pull/{pull.pull_request_id}/merge", check=False
+    )
+    assert "it can't be pushed to" in refused.stderr
+    assert place.get(pull).last_merge_commit.commit_id == pull.last_merge_commit.commit_id
+
+
+def test_merges_at_the_same_time_all_arrive(place: Any) -> None:
+    for number in range(5):
+        place.push(f"feature-{number}", path=f"file-{number}.py")
+    with ThreadPoolExecutor(5) as pool:
+        pulls = list(pool.map(lambda number: place.open(f"feature-{number}"), range(5)))
+        assert len({each.pull_request_id for each in pulls}) == 5
+        done = list(pool.map(place.complete, pulls[:3]))
+    assert [each.status for each in done] == ["completed"] * 3
+    place.fetch()
+    names = git(place.tree, "ls-tree", "--name-only", "origin/main").stdout.split()
+    assert {each for each in names if each.startswith("file")} == {"file-0.py", "file-1.py", "file-2.py"}
+    # The merges stand in a row, and the others are merged with the last one.
+    assert len(git(place.tree, "log", "--first-parent", "--format=%h", "origin/main").stdout.split()) == 5
+    for pull in pulls[3:]:
+        assert (place.get(pull).merge_status, place.get(pull).last_merge_target_commit.commit_id) == (
+            "succeeded",
+            place.main(),
+        )
+
+
+def test_a_push_that_arrived_while_the_service_died_is_heard_of_at_its_next_start(folder: Path) -> None:
+    state = folder / "state"
+    app = create_app(state, control_token=CONTROL_TOKEN, credentials=CREDENTIALS)
+    with Background(app) as root:
+        organization = Organization(root)
+        project = organization.new_project("Survivor")
+        tree = work_tree(folder / "tree")
+        git(tree, "remote", "add", "origin", organization.remote("Survivor", "Survivor"))
+        git(tree, "push", "--quiet", "origin", "main", "main:refs/heads/feature")
+        body = {"sourceRefName": "refs/heads/feature", "targetRefName": "refs/heads/main", "title": "t"}
+        with organization.http() as http:
+            made = http.post(f"/{project.id}/_apis/git/repositories/Survivor/pullrequests", json=body).json()
+    app.close()
+    # As git has moved the branch, and nothing of it was noted.
+    (repository,) = (state / "repositories").iterdir()
+    new = commit(tree, "b.py", "2")
+    git(tree, "push", "--quiet", str(repository), "main:refs/heads/feature")
+    app = create_app(state, control_token=CONTROL_TOKEN, credentials=CREDENTIALS)
+    with Background(app) as root:
+        found = Organization(root).clients().get_git_client().get_pull_request_by_id(made["pullRequestId"])
+        assert (found.last_merge_source_commit.commit_id, found.merge_status) == (new, "succeeded")
+        client = Organization(root).clients().get_git_client()
+        assert len(client.get_pull_request_iterations(found.repository.id, found.pull_request_id)) == 2
+    app.close()
