@@ -220,6 +220,49 @@ def test_the_next_approval_shows_the_commits_since_the_last_deployment(
     assert "-print(1)" in told
 
 
+def test_an_earlier_release_says_that_it_takes_commits_back(team: Team, agent: Agent, at_azure_devops: SignIn) -> None:
+    avery = at_azure_devops("Avery")
+    builds = []
+    for content in ("print(1)\n", "print(2)\n"):
+        team.push("main", "notebooks/rides.py", content + "# more\n", user="administrator")
+        builds.append(_built(team, agent))
+    number = team.run(builds[0])["buildNumber"]
+    for version in (None, number):
+        body = {"resources": {"pipelines": {"build": {"version": version}}}} if version else {}
+        run = team.call("POST", f"pipelines/{team.definitions['release']}/runs", body, user="dana")["id"]
+        team.until(lambda: _approvals(team), "no approval came")
+        avery.open(_results(team, run))
+        avery.follow("Review")
+        told = avery.text()
+        avery.press("Approve")
+        agent.finish(agent.take())
+        team.ended(run)
+    assert "It goes back: production loses 1 commit" in told
+    assert "-print(2)" in told
+    assert "+print(1)" in told
+
+
+def test_a_pipeline_that_cannot_start_says_why_where_it_was_started(team: Team, at_azure_devops: SignIn) -> None:
+    team.push("main", "build.yml", BUILD + "  - stage: Check\n    jobs: []\n", user="administrator")
+    dana = at_azure_devops("Dana")
+    dana.open(f"/rehearsal/{team.project.name}/_build?definitionId={team.definitions['build']}")
+    dana.page.get_by_text("Run pipeline").click()
+    dana.press("Run")
+    assert "build.yml" in dana.refusal
+    assert "Check" in dana.refusal
+
+
+def test_a_run_that_its_push_could_not_start_says_why(team: Team, at_azure_devops: SignIn) -> None:
+    text = BUILD.replace("trigger: none", "trigger: [main]").replace("script: echo lint", "task: Nothing@9")
+    team.push("main", "build.yml", text, user="administrator")
+    runs = f"build/builds?definitions={team.definitions['build']}"
+    found = team.until(lambda: team.call("GET", runs)["value"], "the push started nothing")
+    dana = at_azure_devops("Dana")
+    dana.open(_results(team, found[0]["id"]))
+    assert "Failed" in dana.page.locator("h1").inner_text()
+    assert "a task called 'Nothing'" in dana.page.locator(".told.bad").inner_text()
+
+
 def test_who_asked_for_the_run_may_not_approve_it_and_is_told_why(
     team: Team, agent: Agent, at_azure_devops: SignIn
 ) -> None:
