@@ -23,7 +23,7 @@ UNIT ?= tests/components $(wildcard tests/test_*.py)
 COVERAGE ?= 95
 RESULTS ?= build/results
 
-.PHONY: help venv toolchain doctor rehearsal rehearsal-env rehearsal-down rehearsal-clean rehearsal-reset \
+.PHONY: help venv toolchain doctor rehearsal tour rehearsal-env rehearsal-down rehearsal-clean rehearsal-reset \
 	check format unit test test-fresh faults bench lock
 
 help: ## this list
@@ -50,6 +50,9 @@ rehearsal: venv ## the whole system on this machine, without any account
 
 rehearsal-env: venv ## eval "$(make -s rehearsal-env)": plain pulumi and git work with the rehearsal
 	@$(PY) -m rehearsal env
+
+tour: venv toolchain ## from a changed notebook to production and back, by itself, saying what it does
+	@$(PY) -m rehearsal tour
 
 rehearsal-down: venv ## end the stand-ins; they keep what they hold
 	@$(PY) -m rehearsal down

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,8 @@ import httpx
 from rehearsal import doctor, pipelines, processes, provision, shell, toolchain
 from rehearsal.home import SERVICES, Home, Service
 from rehearsal.toolchain import compute
+from rehearsal.tour import steps
+from rehearsal.tour.team import TourError
 
 
 class UsageError(Exception):
@@ -34,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         toolchain.ToolchainError,
         processes.ServiceError,
         provision.ProvisionError,
+        TourError,
     ) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -69,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     made = add("up", _up, "engine, stand-ins and `pulumi up` of both stacks")
     made.add_argument("--project", type=Path, help="the Pulumi project's folder (the checkout)")
     add("down", _stop, "the same as stop")
+    made = add("tour", _tour, "from a changed notebook to production and back, by itself, on a rehearsal of its own")
+    made.add_argument("--folder", type=Path, help="an empty folder, which stays (a temporary one, which goes)")
     add("clean", _clean, "end the stand-ins and remove everything that the rehearsal made")
     made = add("serve-one", _serve_one, "one stand-in on an open socket; `start` calls it")
     made.add_argument("service", choices=SERVICES)
@@ -204,6 +210,21 @@ def _env(_: argparse.Namespace) -> int:
 
 def _up(options: argparse.Namespace) -> int:
     provision.up(Home(), (options.project or provision.project_folder()).absolute())
+    return 0
+
+
+def _tour(options: argparse.Namespace) -> int:
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="tour-") as temporary:
+        folder = (options.folder or Path(temporary)).absolute()
+        if folder.exists() and any(folder.iterdir()):
+            raise UsageError(f"{folder} isn't empty")
+        tour = steps.Tour(folder, lambda line: print(line, flush=True))
+        try:
+            tour.whole()
+        finally:
+            processes.stop(tour.home)
+    print(f"\nThe whole tour took {time.monotonic() - begun:.0f} s.")
     return 0
 
 

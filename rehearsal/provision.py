@@ -49,19 +49,25 @@ def up(home: Home, project: Path) -> None:
         _make_stack(home, name, stack, environment)
     _pulumi(home, project, environment, "stack", "select", STACKS[0])
     for stack in STACKS:
-        print(f"\npulumi up --stack {stack}", flush=True)
-        code = _pulumi(
-            home, project, environment, "up", "--yes", "--skip-preview", "--suppress-outputs", "--stack", stack
-        )
-        if code:
-            raise ProvisionError(
-                f"`pulumi up --stack {stack}` ended with {code}; see above. What it created is kept: "
-                "`make rehearsal` goes on from there."
-            )
+        _up(home, project, environment, stack)
     outputs = {stack: _outputs(home, project, environment, stack) for stack in STACKS}
-    pipelines.fill_variable_groups(home, str(outputs[STACKS[0]]["project_id"]))
+    owner = outputs[STACKS[0]]
+    pipelines.fill_variable_groups(home, str(owner["project_id"]))
+    if pipelines.first_run(home, str(owner["project_id"]), int(str(owner["build_pipeline_id"]))):
+        print("\nThe project has its build identity now; once more, to let it comment on pull requests:", flush=True)
+        _up(home, project, environment, STACKS[0])
     pipelines.start(home, engine)
     print(_what_stands_where(home, outputs, time.monotonic() - started), flush=True)
+
+
+def _up(home: Home, project: Path, environment: dict[str, str], stack: str) -> None:
+    print(f"\npulumi up --stack {stack}", flush=True)
+    code = _pulumi(home, project, environment, "up", "--yes", "--skip-preview", "--suppress-outputs", "--stack", stack)
+    if code:
+        raise ProvisionError(
+            f"`pulumi up --stack {stack}` ended with {code}; see above. What it created is kept: "
+            "`make rehearsal` goes on from there."
+        )
 
 
 def held_locks(home: Home, name: str, stack: str) -> list[Path]:

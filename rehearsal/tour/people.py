@@ -1,0 +1,84 @@
+"""Somebody who works with the rehearsal's Azure DevOps, signed in with a token of their own."""
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from rehearsal.home import Home
+
+API_VERSION = "7.1"
+
+
+class RefusedError(Exception):
+    """The service refuses; the message is what it says, and `status` the code of its answer."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody of the rehearsal's users.
+
+    Args:
+        home: the rehearsal, which runs.
+        key: as in `rehearsal.home.USERS`.
+        project: the name of the project that requests are about.
+    """
+
+    home: Home
+    key: str
+    project: str
+
+    @property
+    def token(self) -> str:
+        """The personal access token."""
+        return self.home.credentials.users["azuredevops"][self.key]
+
+    @property
+    def id(self) -> str:
+        """The id of the identity."""
+        found = self.ask("GET", "_apis/connectionData", in_project=False)
+        return str(found["authenticatedUser"]["id"])
+
+    def ask(self, method: str, path: str, body: object = None, *, in_project: bool = True, **query: str | int) -> Any:
+        """Sends one request; gives the answer's document, or its text where it is none.
+
+        Args:
+            method, path, query: of the request; the path is below the project, or below the organisation.
+            body: is sent as JSON.
+            in_project: whether the path is below the project.
+
+        Raises:
+            RefusedError: the service says no.
+        """
+        below = f"{quote(self.project)}/" if in_project else ""
+        with httpx.Client(trust_env=False, timeout=60, auth=("", self.token)) as client:
+            answer = client.request(
+                method,
+                f"{self.home.organization_url}/{below}{path}",
+                params={"api-version": API_VERSION, **query},
+                json=body,
+            )
+        is_document = "json" in answer.headers.get("content-type", "")
+        content: Any = answer.json() if is_document and answer.content else answer.text
+        if answer.is_error:
+            raise RefusedError(answer.status_code, str(content["message"] if is_document else content))
+        return content
+
+    def git(self) -> dict[str, str]:
+        """The environment in which git signs in as this person, and nobody else does."""
+        basic = base64.b64encode(f":{self.token}".encode()).decode()
+        return {
+            "GIT_CONFIG_COUNT": "2",
+            "GIT_CONFIG_KEY_0": f"http.{self.home.address('azuredevops')}.extraHeader",
+            "GIT_CONFIG_VALUE_0": f"Authorization: Basic {basic}",
+            "GIT_CONFIG_KEY_1": "credential.helper",
+            "GIT_CONFIG_VALUE_1": "",
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+        }

@@ -1,0 +1,86 @@
+"""The project that the tour works on: the checkout's last commit, with a few of its unit tests.
+
+What makes the product is all there, the pipelines as they stand. The tests of stand-ins and engine are for who changes
+those; and of the unit tests some are enough to see that a build runs them and fails with them.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from rehearsal.home import CHECKOUT
+
+_LEFT_OUT = (
+    "benchmarks",
+    "tests/benchmarks",
+    "tests/engine",
+    "tests/rehearsal",
+    "tests/delivery",
+    "tests/pages",
+    "tests/tour",
+)
+_KEPT = {
+    "tests/components": {"test_naming.py"},
+    "tests/notebooks": {"test_calendar.py", "test_rules.py"},
+    "tests": {"test_release_files.py"},
+}
+"""Folder -> the modules of tests that stay."""
+
+
+def make(folder: Path) -> None:
+    """Puts the project into an empty folder, as a git repository with one commit on `main`.
+
+    Raises:
+        subprocess.CalledProcessError: the checkout has no commit.
+    """
+    folder.mkdir(parents=True)
+    archive = subprocess.run(["git", "archive", "HEAD"], cwd=CHECKOUT, check=True, capture_output=True).stdout
+    subprocess.run(["tar", "-x"], cwd=folder, input=archive, check=True)
+    for name in _LEFT_OUT:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name, kept in _KEPT.items():
+        for file in (folder / name).glob("test_*.py"):
+            if file.name not in kept:
+                file.unlink()
+    _replace(folder / "Makefile", "COVERAGE ?= 95", "COVERAGE ?= 0")
+    _replace(folder / "pyproject.toml", 'files = ["__main__.py", "benchmarks", ', 'files = ["__main__.py", ')
+    _replace(
+        folder / "Pulumi.test.yaml",
+        "      notebook: tests/performance\n      parameters:\n",
+        # What else the machine does while the tour goes on says nothing about the release's speed.
+        '      notebook: tests/performance\n      parameters:\n        repeats: "1"\n        tolerance: "9"\n',
+    )
+    git(folder, "init", "--quiet", "--initial-branch", "main")
+    commit(folder, "Begin with the product as it is", "Ada Admin", "admin@rehearsal.example")
+
+
+def commit(folder: Path, message: str, name: str, mail: str) -> None:
+    """Commits everything that has changed."""
+    git(folder, "add", "--all")
+    git(folder, "-c", f"user.name={name}", "-c", f"user.email={mail}", "commit", "--quiet", "--message", message)
+
+
+def git(folder: Path, *arguments: str, environment: dict[str, str] | None = None) -> str:
+    """Runs git; gives what it printed.
+
+    Raises:
+        subprocess.CalledProcessError: it failed; `stderr` says why.
+    """
+    settings = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
+    done = subprocess.run(
+        ["git", *arguments],
+        cwd=folder,
+        env=dict(os.environ) | settings | (environment or {}),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.strip()
+
+
+def _replace(file: Path, old: str, new: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    if old not in text:
+        raise LookupError(f"{file.name} has no {old!r} any more")
+    file.write_text(text.replace(old, new), encoding="utf-8")

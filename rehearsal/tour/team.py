@@ -1,0 +1,228 @@
+"""What a team does on Azure DevOps in the tour: queue, review, merge, approve; each as the person who does it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rehearsal.home import Home
+from rehearsal.tour import project
+from rehearsal.tour.people import Person
+
+T = TypeVar("T")
+
+PROJECT, REPOSITORY = "Databricks CI-CD", "databricks-notebooks"
+PATIENCE = 1200.0
+"""Seconds that a step may take: the tour shows what happens, it judges no speed."""
+MAIN = "refs/heads/main"
+APPROVED = 10  # a vote
+
+
+class TourError(Exception):
+    """Something went another way than it should; the message says what and where to look."""
+
+
+@dataclass(frozen=True)
+class Team:
+    """The people, and what they ask for.
+
+    Args:
+        home: the rehearsal, which is up.
+        say: is told what goes on.
+    """
+
+    home: Home
+    say: Callable[[str], None]
+
+    def person(self, key: str) -> Person:
+        """One of them."""
+        return Person(self.home, key, PROJECT)
+
+    @property
+    def clone_url(self) -> str:
+        """Where the repository is cloned from."""
+        return f"{self.home.organization_url}/{PROJECT.replace(' ', '%20')}/_git/{REPOSITORY}"
+
+    def clone(self, key: str, folder: Path) -> None:
+        """Clones the repository."""
+        project.git(folder.parent, "clone", "--quiet", self.clone_url, str(folder), environment=self.person(key).git())
+
+    def push(self, key: str, folder: Path, branch: str) -> None:
+        """Pushes what is checked out as a branch."""
+        project.git(folder, "push", "--quiet", "origin", f"HEAD:{branch}", environment=self.person(key).git())
+
+    def pipeline(self, name: str) -> int:
+        """The id of a pipeline."""
+        found = self.person("administrator").ask("GET", "_apis/pipelines")
+        return next(int(each["id"]) for each in found["value"] if each["name"] == name)
+
+    def queue(self, key: str, name: str) -> int:
+        """Starts a pipeline on `main`; gives the run's id."""
+        return int(self.person(key).ask("POST", f"_apis/pipelines/{self.pipeline(name)}/runs", {})["id"])
+
+    def run(self, number: int) -> Any:
+        """A run as it is now."""
+        return self.person("administrator").ask("GET", f"_apis/build/builds/{number}")
+
+    def runs_after(self, name: str, number: int) -> list[int]:
+        """The runs of a pipeline with greater numbers, in order."""
+        found = self.person("administrator").ask("GET", "_apis/build/builds", definitions=self.pipeline(name))
+        return sorted(int(each["id"]) for each in found["value"] if int(each["id"]) > number)
+
+    def records(self, number: int) -> list[Any]:
+        """The timeline of a run."""
+        found = self.person("administrator").ask("GET", f"_apis/build/builds/{number}/timeline")
+        return list(found["records"])
+
+    def finished(self, number: int, wanted: str = "succeeded") -> Any:
+        """Waits for the end of a run, saying which steps are done.
+
+        Raises:
+            TourError: it ended in another way; with the end of the first failed step's log.
+        """
+        told: set[str] = set()
+
+        def ended() -> Any:
+            self._tell(number, told)
+            found = self.run(number)
+            return found if found["status"] == "completed" else None
+
+        found = until(ended, f"the end of run {number}")
+        self._tell(number, told)
+        if found["result"] != wanted:
+            raise TourError(f"Run {number} {found['result']}, and not {wanted}.\n{self.failure(number)}")
+        return found
+
+    def failure(self, number: int) -> str:
+        """The end of the log of the first step that failed."""
+        for record in self.records(number):
+            if record["type"] == "Task" and record.get("result") == "failed" and record.get("log"):
+                log = self.person("administrator").ask("GET", f"_apis/build/builds/{number}/logs/{record['log']['id']}")
+                return f"{record['name']}:\n{str(log)[-3000:]}"
+        return "No step failed."
+
+    def stage(self, number: int, name: str) -> Any:
+        """Waits for the end of a stage; gives its record."""
+        told: set[str] = set()
+
+        def ended() -> Any:
+            self._tell(number, told)
+            stages = [each for each in self.records(number) if each["type"] == "Stage" and each["name"] == name]
+            return next((each for each in stages if each["state"] == "completed"), None)
+
+        return until(ended, f"the end of stage {name} of run {number}")
+
+    def approval(self, number: int) -> Any:
+        """Waits until a run asks for an approval; gives it.
+
+        Raises:
+            TourError: the run ended without asking.
+        """
+        told: set[str] = set()
+
+        def pending() -> Any:
+            self._tell(number, told)
+            ids = [each["id"] for each in self.records(number) if each["type"] == "Checkpoint.Approval"]
+            if ids:
+                found = self.person("avery").ask("GET", "_apis/pipelines/approvals", approvalIds=",".join(ids))
+                waiting = [each for each in found["value"] if each["status"] == "pending"]
+                if waiting:
+                    return waiting[0]
+            if self.run(number)["status"] == "completed":
+                raise TourError(f"Run {number} asked for no approval.\n{self.failure(number)}")
+            return None
+
+        return until(pending, f"the approval of run {number}")
+
+    def decide(self, key: str, approval: Any, status: str, comment: str) -> Any:
+        """Approves (`approved`) or rejects (`rejected`) as somebody."""
+        body = [{"approvalId": approval["id"], "status": status, "comment": comment}]
+        return self.person(key).ask("PATCH", "_apis/pipelines/approvals", body)
+
+    def open_pull_request(self, key: str, branch: str, title: str) -> int:
+        """Opens a pull request into `main`; gives its number."""
+        body = {"sourceRefName": f"refs/heads/{branch}", "targetRefName": MAIN, "title": title}
+        return int(self.person(key).ask("POST", self._pull_requests(), body)["pullRequestId"])
+
+    def pull_request(self, number: int) -> Any:
+        """A pull request as it is now."""
+        return self.person("administrator").ask("GET", f"{self._pull_requests()}/{number}")
+
+    def evaluations(self, number: int) -> dict[str, str]:
+        """How the policies stand: name -> status."""
+        dana = self.person("dana")
+        id_ = self.pull_request(number)["repository"]["project"]["id"]
+        artifact = f"vstfs:///CodeReview/CodeReviewId/{id_}/{number}"
+        found = dana.ask("GET", "_apis/policy/evaluations", artifactId=artifact)["value"]
+        return {each["configuration"]["type"]["displayName"]: each["status"] for each in found}
+
+    def build_of(self, number: int) -> int:
+        """The newest run that builds a pull request, once there is one."""
+        ref = f"refs/pull/{number}/merge"
+
+        def newest() -> int | None:
+            found = self.person("administrator").ask("GET", "_apis/build/builds", branchName=ref)["value"]
+            return max((int(each["id"]) for each in found if each["sourceBranch"] == ref), default=None)
+
+        return until(newest, f"the build of pull request {number}")
+
+    def threads(self, number: int) -> list[Any]:
+        """The threads of a pull request in which people or the pipeline say something."""
+        found = self.person("dana").ask("GET", f"{self._pull_requests()}/{number}/threads")["value"]
+        return [
+            each
+            for each in found
+            if not each.get("isDeleted") and each["comments"] and each["comments"][0]["commentType"] != "system"
+        ]
+
+    def resolve(self, key: str, number: int, thread: int) -> None:
+        """Marks a thread as resolved."""
+        self.person(key).ask("PATCH", f"{self._pull_requests()}/{number}/threads/{thread}", {"status": "fixed"})
+
+    def vote(self, key: str, number: int, vote: int = APPROVED) -> None:
+        """Votes on a pull request."""
+        person = self.person(key)
+        person.ask("PUT", f"{self._pull_requests()}/{number}/reviewers/{person.id}", {"vote": vote})
+
+    def complete(self, key: str, number: int) -> str:
+        """Merges a pull request by squash; gives the commit on `main`."""
+        before = self.pull_request(number)
+        body = {
+            "status": "completed",
+            "lastMergeSourceCommit": {"commitId": before["lastMergeSourceCommit"]["commitId"]},
+            "completionOptions": {"mergeStrategy": "squash", "deleteSourceBranch": True},
+        }
+        self.person(key).ask("PATCH", f"{self._pull_requests()}/{number}", body)
+
+        def merged() -> Any:
+            found = self.pull_request(number)
+            return found if found["status"] == "completed" else None
+
+        return str(until(merged, f"the merge of pull request {number}")["lastMergeCommit"]["commitId"])
+
+    def _pull_requests(self) -> str:
+        return f"_apis/git/repositories/{REPOSITORY}/pullrequests"
+
+    def _tell(self, number: int, told: set[str]) -> None:
+        for record in sorted(self.records(number), key=lambda each: (each.get("finishTime") or "", each["name"])):
+            if record["type"] not in ("Task", "Stage") or record["state"] != "completed" or record["id"] in told:
+                continue
+            told.add(record["id"])
+            if record.get("result") != "skipped" and not record["name"].lower().startswith(("initialize", "finalize")):
+                self.say(f"    {record['result']:<10} {record['name']}")
+
+
+def until(look: Callable[[], T | None], what: str) -> T:
+    """What the function gives as soon as it gives something.
+
+    Raises:
+        TourError: it takes too long.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        found = look()
+        if found is not None:
+            return found
+        time.sleep(0.5)
+    raise TourError(f"After {PATIENCE:.0f} s there is still nothing to see of {what}.")
