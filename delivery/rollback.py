@@ -63,7 +63,7 @@ def _command(options: argparse.Namespace) -> int:
     progress = Progress()
     stack = read_stack(options.project, options.stack)
     client = azure_devops_client(stack, options.project_name, progress)
-    build = find_build(client, options.to, lambda: _recorded(stack))
+    build = find_build(client, options.to, branch=stack.default_branch, recorded=lambda: _recorded(stack))
     progress.step(f"build {build.number} (id {build.id}) of commit {build.commit[:12]}")
     run_id = start(client, build)
     page = runs.page_of(client, run_id)
@@ -77,12 +77,19 @@ def _command(options: argparse.Namespace) -> int:
     return 0 if ended is None or ended.result in SUCCESS else 1
 
 
-def find_build(client: AzureDevOps, release: str, recorded: Callable[[], Iterable[Release]] = tuple) -> Build:
+def find_build(
+    client: AzureDevOps,
+    release: str,
+    *,
+    branch: str = DEFAULT_BRANCH,
+    recorded: Callable[[], Iterable[Release]] = tuple,
+) -> Build:
     """The build that made a release, if its artifact can still be deployed.
 
     Args:
         client: of the project.
         release: as `--to`.
+        branch: the only one whose builds are deployed.
         recorded: gives the releases that were deployed; asked for a digest that is no commit's.
 
     Raises:
@@ -90,20 +97,20 @@ def find_build(client: AzureDevOps, release: str, recorded: Callable[[], Iterabl
         AzureDevOpsError: the service can't be asked.
     """
     pipeline = runs.find_pipeline(client, runs.BUILD_PIPELINE)
-    build = next(iter(_candidates(client, pipeline, release, recorded)), None)
+    build = next(iter(_candidates(client, pipeline, release, branch, recorded)), None)
     if build is None:
-        found = f"the pipeline '{runs.BUILD_PIPELINE}' has no such build on {DEFAULT_BRANCH}"
+        found = f"the pipeline '{runs.BUILD_PIPELINE}' has no such build on {branch}"
         remedy = "`python -m delivery status --json` lists what was deployed; builds that nobody retains are deleted"
         raise RefusedError([Mistake(key=release, found=found, remedy=remedy)])
     wrong = []
     if build.result not in SUCCESS:
         wrong.append(f"build {build.number} is {build.result or build.status}")
-    if build.branch != DEFAULT_BRANCH:
-        wrong.append(f"build {build.number} is one of {build.branch}, and {DEFAULT_BRANCH} alone is deployed")
+    if build.branch != branch:
+        wrong.append(f"build {build.number} is one of {build.branch}, and {branch} alone is deployed")
     if not wrong and not runs.has_artifact(client, build.id):
         wrong.append(f"build {build.number} hasn't got its artifact any more")
     if wrong:
-        remedy = "choose another release, or build that commit again from main: the same commit gives the same bytes"
+        remedy = "choose another release, or build that commit again: the same commit gives the same bytes"
         raise RefusedError([Mistake(key=release, found=found, remedy=remedy) for found in wrong])
     return build
 
@@ -111,7 +118,7 @@ def find_build(client: AzureDevOps, release: str, recorded: Callable[[], Iterabl
 def start(client: AzureDevOps, build: Build) -> int:
     """Starts the release pipeline with that build's artifact; gives the run's id."""
     pipeline = runs.find_pipeline(client, runs.RELEASE_PIPELINE)
-    return runs.queue_run(client, pipeline, branch=DEFAULT_BRANCH, pipelines={ALIAS: build.number})
+    return runs.queue_run(client, pipeline, branch=build.branch, pipelines={ALIAS: build.number})
 
 
 def follow(client: AzureDevOps, run_id: int, progress: Progress) -> Build:
@@ -153,7 +160,7 @@ def follow(client: AzureDevOps, run_id: int, progress: Progress) -> Build:
 
 
 def _candidates(
-    client: AzureDevOps, pipeline: int, release: str, recorded: Callable[[], Iterable[Release]]
+    client: AzureDevOps, pipeline: int, release: str, branch: str, recorded: Callable[[], Iterable[Release]]
 ) -> Iterable[Build]:
     if release.isdecimal():
         build = runs.get_build(client, int(release))
@@ -163,7 +170,7 @@ def _candidates(
     version = _VERSION.fullmatch(release)
     commit = version[1] if version else release if _DIGEST.fullmatch(release) else None
     if commit:
-        done = runs.builds(client, pipeline, branchName=DEFAULT_BRANCH, statusFilter="completed")
+        done = runs.builds(client, pipeline, branchName=branch, statusFilter="completed")
         found = [each for each in islice(done, BUILDS_LOOKED_THROUGH) if each.commit.startswith(commit)]
         # The newest that can be deployed; else the newest, for its reasons.
         yield from sorted(found, key=lambda each: each.result not in SUCCESS)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 NAMESPACE = "databricks-cicd"
 # The program's own defaults (components/naming.py).
 PROJECT = "Databricks CI-CD"
+DEFAULT_BRANCH = "main"
 CONTROL_PLANE_STACK = "test"
 
 
@@ -35,6 +36,7 @@ class Stack:
         folder: the workspace folder.
         workspace_host, organization_url: None where only the environment's variables say it.
         project: the Azure DevOps project's name, where this stack or the one that it reads from says it.
+        default_branch: full name of the branch that is deployed from, likewise.
         approvers: the gate's; empty for continuous deployment.
         settings: all settings of its file, by key without the namespace.
         control_plane: the setting `controlPlane`, of this stack or of the one that it reads from.
@@ -48,6 +50,7 @@ class Stack:
     organization_url: str | None
     project: str
     approvers: tuple[str, ...]
+    default_branch: str = "refs/heads/main"
     settings: Mapping[str, Any] = field(default_factory=dict)
     control_plane: Mapping[str, Any] = field(default_factory=dict)
     owns_control_plane: bool = False
@@ -75,6 +78,7 @@ def read_stack(project: Path, name: str) -> Stack:
         other = str(settings.get("controlPlaneStack") or CONTROL_PLANE_STACK)
         owner = _settings(project, other) if (project / f"Pulumi.{other}.yaml").exists() else {}
     control_plane = _mapping(owner.get("controlPlane"))
+    branch = str(_mapping(control_plane.get("repository")).get("defaultBranch") or DEFAULT_BRANCH)
     return Stack(
         name=name,
         environment=str(environment),
@@ -83,6 +87,7 @@ def read_stack(project: Path, name: str) -> Stack:
         organization_url=services.get("organizationUrl"),
         project=str(_mapping(control_plane.get("project")).get("name") or PROJECT),
         approvers=tuple(map(str, _mapping(settings.get("gate")).get("approvers") or ())),
+        default_branch=f"refs/heads/{branch.removeprefix('refs/heads/')}",
         settings=settings,
         control_plane=control_plane,
         owns_control_plane=owner is settings,

@@ -63,10 +63,10 @@ def test_a_digest_is_looked_up_in_the_record_of_releases(project: Pipelines) -> 
         ]
 
     for digest in ("e" * 64, "e" * 12, "f" * 64):
-        assert find_build(project.client, digest, recorded).id == wanted.id
+        assert find_build(project.client, digest, recorded=recorded).id == wanted.id
     for digest in ("a" * 64, "c" * 64, "0" * 64):
         with pytest.raises(RefusedError, match="no such build"):
-            find_build(project.client, digest, recorded)
+            find_build(project.client, digest, recorded=recorded)
 
 
 def test_without_the_record_a_digest_can_not_be_looked_up(
@@ -115,6 +115,7 @@ def test_what_can_not_be_deployed_is_refused_with_the_reason(project: Pipelines)
     assert "hasn't got its artifact any more" in reason(str(empty.id))
     other = project.build(branch="feature")
     assert "refs/heads/main alone is deployed" in reason(other.number)
+    assert find_build(project.client, other.number, branch="refs/heads/feature").id == other.id
 
 
 def test_of_two_builds_of_a_commit_the_one_that_succeeded_is_taken(project: Pipelines) -> None:

@@ -1,0 +1,89 @@
+"""What the commands read of a stack's file."""
+
+from pathlib import Path
+
+import pytest
+
+from components import naming
+from components.settings import parse
+from delivery.console import UnusableError
+from delivery.stack import azure_devops_client, read_stack
+from tests.components.settings_samples import ENVIRONMENT as SERVICES
+from tests.components.settings_samples import make_project
+
+ROOT = Path(__file__).parents[2]
+
+
+def write(folder: Path, stack: str, text: str) -> None:
+    lines = "".join(f"  databricks-cicd:{line}\n" for line in text.splitlines())
+    (folder / f"Pulumi.{stack}.yaml").write_text(f"config:\n{lines}")
+
+
+def test_the_committed_stacks_are_read_as_the_program_reads_them() -> None:
+    test, prod = read_stack(ROOT, "test"), read_stack(ROOT, "prod")
+    assert (test.environment, prod.environment) == ("test", "production")
+    assert test.owns_control_plane
+    assert not prod.owns_control_plane
+    assert test.project == prod.project == naming.PROJECT
+    assert prod.default_branch == naming.branch_ref(naming.DEFAULT_BRANCH)
+    assert prod.approvers
+
+
+def test_the_defaults_are_the_programs(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    raw = {
+        "environment": "test",
+        "controlPlane": {"review": {"minimumReviewers": 1}},
+        "workspace": {"folder": "/bikes"},
+    }
+    owner = parse(raw, stack="test", environment=SERVICES, root=project).control_plane
+    write(project, "test", "environment: test\nworkspace: {folder: /bikes}")
+    stack = read_stack(project, "test")
+    assert owner is not None
+    assert stack.project == owner.project.name
+    assert stack.default_branch == naming.branch_ref(owner.repository.default_branch)
+
+
+def test_the_project_is_that_of_the_stack_that_owns_the_control_plane(tmp_path: Path) -> None:
+    write(tmp_path, "shared", "environment: test\nworkspace: {folder: /a}\ncontrolPlane: {project: {name: Bikes}}")
+    write(tmp_path, "prod", "environment: production\nworkspace: {folder: /b/}\ncontrolPlaneStack: shared")
+    prod = read_stack(tmp_path, "prod")
+    assert (prod.project, prod.folder) == ("Bikes", "/b")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("workspace: {folder: /a}", "environment is None"),
+        ("environment: test", "workspace.folder is None"),
+        ("environment: [", "not valid YAML"),
+    ],
+)
+def test_what_a_command_needs_and_a_stack_lacks_is_told(tmp_path: Path, text: str, told: str) -> None:
+    write(tmp_path, "test", text)
+    with pytest.raises(UnusableError, match=told):
+        read_stack(tmp_path, "test")
+
+
+def test_a_stack_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UnusableError, match=r"Pulumi\.nowhere\.yaml: No such file"):
+        read_stack(tmp_path, "nowhere")
+
+
+def test_organisation_and_project_of_the_pipeline_win_over_the_stacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(
+        tmp_path,
+        "test",
+        "environment: test\nworkspace: {folder: /a}\ncontrolPlane: {project: {name: Bikes}}\n"
+        "services: {organizationUrl: https://dev.azure.com/contoso}",
+    )
+    stack = read_stack(tmp_path, "test")
+    for name in ("SYSTEM_TEAMPROJECT", "SYSTEM_COLLECTIONURI"):
+        monkeypatch.delenv(name, raising=False)
+    client = azure_devops_client(stack)
+    assert (client.organization_url, client.project) == ("https://dev.azure.com/contoso", "Bikes")
+    monkeypatch.setenv("SYSTEM_TEAMPROJECT", "Trips")
+    assert azure_devops_client(stack).project == "Trips"
+    assert azure_devops_client(stack, "Stations").project == "Stations"
