@@ -1,0 +1,136 @@
+"""Releases of a system's project: packaged and deployed by the commands, as the pipelines call them."""
+
+import base64
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.engine.samples import sample_release
+from tests.engine.system import SECONDS, Outcome, System
+
+FOLDERS = {"test": "/bike-sharing-test", "prod": "/bike-sharing-production"}
+NOTEBOOK = "sample/load_trips.py"
+
+
+def small(system: System) -> None:
+    """Lets the project have a small release: seven files, a suite, and one job."""
+    sample_release(system.project.path)
+    job = {"daily": {"tasks": {"load": {"notebook": "load_trips"}}}}
+    for stack in ("test", "prod"):
+        system.project.settings(
+            stack,
+            lambda settings: settings.update(notebooks={"folder": "sample"}, jobs=job, jobOverrides={}),
+        )
+    system.project.settings("test", lambda settings: settings.update(tests={"folder": "suites"}))
+    system.project.commit("a small release")
+
+
+def delivery(system: System, *arguments: str, cwd: Path | None = None, **environment: str) -> Outcome:
+    """Runs a command in the project's folder."""
+    done = subprocess.run(
+        command(*arguments),
+        cwd=cwd or system.project.path,
+        env={**system.project.environment, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout)
+
+
+def command(*arguments: str) -> list[str]:
+    # -B: a folder __pycache__ in an artifact is a difference.
+    return [sys.executable, "-B", "-m", "delivery", *arguments]
+
+
+def package(system: System, name: str = "artifact") -> Path:
+    """Packages the project's commit."""
+    output = system.home / name
+    outcome = delivery(system, "package", "--output", str(output))
+    assert outcome, outcome.text
+    return output
+
+
+def release_of(system: System, text: str, name: str) -> Path:
+    """A release in which one notebook says this, packaged."""
+    notebook = system.project.path / NOTEBOOK
+    notebook.write_text(f"# Databricks notebook source\nprint({text!r})\n")
+    system.project.commit(text)
+    return package(system, name)
+
+
+def deploy(system: System, artifact: Path, stack: str = "test", *more: str, **environment: str) -> Outcome:
+    return delivery(system, "deploy", "--artifact", str(artifact), "--stack", stack, *more, cwd=artifact, **environment)
+
+
+def record(system: System, stack: str = "test") -> dict[str, Any]:
+    """The record in the workspace; the state is `nothing` where there is none."""
+    return read_json(system, stack, "record.json") or {"state": "nothing", "current": None, "history": []}
+
+
+def read_json(system: System, stack: str, name: str) -> Any:
+    content = there(system, stack, record=True).get(f".release/{name}")
+    return None if content is None else json.loads(content)
+
+
+def there(system: System, stack: str = "test", *, record: bool = False) -> dict[str, bytes]:
+    """What is in the folder, by path below it, without the record unless it is asked for."""
+    client = system.workspace_client()
+    folder = FOLDERS[stack]
+    found = {}
+    for item in client.workspace.list(folder, recursive=True):
+        path = str(item.path).removeprefix(f"{folder}/")
+        if item.object_type and item.object_type.value != "DIRECTORY" and path.startswith(".release/") == record:
+            exported = client.workspace.export(str(item.path), format=None).content
+            found[path] = base64.b64decode(exported or "")
+    return found
+
+
+def content_of(artifact: Path) -> str:
+    """The digest of an artifact's files."""
+    return str(json.loads((artifact / "manifest.json").read_bytes())["content"])
+
+
+def killed(system: System, arguments: list[str], when: Callable[[], bool], cwd: Path) -> bool:
+    """Begins a command, and kills it with all that it has started as soon as the condition holds.
+
+    Gives whether the condition has come about before the command's end.
+    """
+    running = subprocess.Popen(
+        command(*arguments),
+        cwd=cwd,
+        env=system.project.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while running.poll() is None and not when():
+        time.sleep(0.02)
+    if running.poll() is not None:
+        return False
+    # The plugins are in process groups of their own and would outlive the engine, and the test.
+    children = psutil.Process(running.pid).children(recursive=True)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    psutil.wait_procs(children, timeout=10)
+    return True
+
+
+def environment_of(values: Mapping[str, str]) -> dict[str, str]:
+    """Variables as a pipeline's step has them."""
+    return {"TF_BUILD": "True", **values}
