@@ -187,7 +187,9 @@ def prepared(service: Service, project: Document, run: Document, asked: Request)
     """
     definition = sources.definition_of(service.store, project["id"], run["definition"])
     assert definition is not None  # noqa: S101 - the draft was made of it
-    _check_variables(definition, run["variables"])
+    settings = service.store.get("general-settings", f"{project['id']}/") or {}
+    if settings.get("enforceSettableVar", True):
+        _check_variables(definition, run["variables"])
     plan = sources.compiled(service, project, run)
     _check_stages(plan, run["stagesSkipped"])
     resources.check(service.store, project, run, plan)

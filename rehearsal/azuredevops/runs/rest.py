@@ -6,6 +6,8 @@ https://learn.microsoft.com/rest/api/azure/devops/build/builds and …/pipelines
 import json
 from collections.abc import Callable, Mapping
 
+from starlette.responses import JSONResponse
+
 from rehearsal.azuredevops import build, git_store, permissions
 from rehearsal.azuredevops.context import Call
 from rehearsal.azuredevops.errors import invalid
@@ -53,6 +55,9 @@ changes = location(
     "54572c7b-bbd3-45d4-80dc-28be08941620",
     complete=True,
 )
+
+
+_PAGE = 1000  # runs in one answer, when nothing is said
 
 
 def _asked(call: Call, body: Document) -> Request:
@@ -149,7 +154,14 @@ def get_builds(call: Call) -> Answer:
         counted[each["definition"]] = counted.get(each["definition"], 0) + 1
         if counted[each["definition"]] <= most:
             shown.append(each)
-    return [views.as_build(call, project, each) for each in shown[: call.whole_number("$top", 1000)]]
+    # A page begins with the run that the token names. In between newer ones may have come: they are on no later page.
+    ids = [each["id"] for each in shown]
+    token = call.whole_number("continuationToken", -1)
+    start = ids.index(token) if token in ids else 0
+    end = start + call.whole_number("$top", _PAGE)
+    page = [views.as_build(call, project, each) for each in shown[start:end]]
+    more = {"x-ms-continuationtoken": str(ids[end])} if end < len(ids) else None
+    return JSONResponse({"count": len(page), "value": page}, headers=more)
 
 
 @builds.on("PATCH")

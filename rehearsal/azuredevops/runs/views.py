@@ -97,6 +97,16 @@ def as_build(call: Call, project: Document, run: Document) -> Document:
         "uri": f"vstfs:///Build/Build/{run['id']}",
         "url": url,
     }
+    source = next((each for each in run["pipelines"].values() if each["triggered"]), None)
+    if source is not None:
+        document["triggeredByBuild"] = {
+            "id": source["run"],
+            "buildNumber": str(source["number"]),
+            "definition": {"id": source["definition"]},
+            "project": {"id": source["project"]},
+            "sourceBranch": source["branch"],
+            "sourceVersion": source["commit"],
+        }
     # A run that hasn't begun, or ended, has no such times, and no result.
     return document | {name: run[name] for name in ("startTime", "finishTime", "result") if run[name]}
 

@@ -199,6 +199,11 @@ def test_runs_are_found_by_what_they_are(pipelines: Pipelines) -> None:
     assert found(status_filter="inProgress,notStarted") == [open_]
     assert found(branch_name="refs/heads/other") == []
     assert found(top=1, query_order="queueTimeAscending") == [done]
+    first = pipelines.http().get("build/builds", params={"$top": 2})
+    token = first.headers["x-ms-continuationtoken"]
+    second = pipelines.http().get("build/builds", params={"$top": 2, "continuationToken": token})
+    pages = [[each["id"] for each in page.json()["value"]] for page in (first, second)]
+    assert (pages, "x-ms-continuationtoken" in second.headers) == ([[open_, failed], [done]], False)
     person = pipelines.http(DEVIN).get(f"build/builds/{done}").json()["requestedFor"]["id"]
     assert person == fixed_id("user", ADMINISTRATOR)
     listed = pipelines.organization.clients().get_pipelines_client().list_runs(pipelines.project.id, one)
