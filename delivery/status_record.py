@@ -51,7 +51,7 @@ def read_releases(client: "WorkspaceClient", stack: Stack) -> Releases:
     Raises:
         UnusableError: they can't be read, or aren't what `deploy` writes.
     """
-    workspace = Workspace.of(client, stack)
+    workspace = Workspace(client, stack.folder)
     record = Ledger(workspace, Progress()).read()
     try:
         current = _release(record.current)
