@@ -59,6 +59,12 @@ def advance(turn: Turn) -> None:
 
 
 def _complete(turn: Turn) -> None:
+    """Ends the run with what its stages come to.
+
+    Skipped stages count for nothing, one whose approval nobody gave in time among them: such a run has succeeded
+    (https://github.com/microsoft/azure-pipelines-tasks/issues/14584), as has one with nothing but skipped stages
+    (https://github.com/MicrosoftDocs/azure-devops-docs/issues/12062).
+    """
     results = {state["result"] for _, state in turn.stages()}
     if turn.cancelling:
         result = "canceled"

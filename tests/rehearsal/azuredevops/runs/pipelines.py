@@ -1,9 +1,8 @@
 """What tests of runs do over and over: files, definitions, runs, and an agent that does what it is told."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,6 @@ class Agent:
     organization: Organization
     name: str = "agent-1"
     pool: str | None = None
-    beating: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.http = httpx.Client(
@@ -205,11 +203,3 @@ class Pipelines:
             lambda: known if len(known := self.runs_of(definition)) >= count else None, f"run {count} of {definition}"
         )
         return found[count - 1]
-
-
-@contextmanager
-def beating(agent: Agent, job: JobRequest) -> Iterator[None]:
-    """Lets the service hear of a job once more before and after what a test does."""
-    agent.call(job, "heartbeat")
-    yield
-    agent.call(job, "heartbeat")

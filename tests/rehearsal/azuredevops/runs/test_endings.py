@@ -179,3 +179,21 @@ def test_a_service_that_was_killed_goes_on_with_its_runs(tmp_path: Path, port: i
         agent.finish(third)
         agent.work("last")
         assert pipelines.result(run) == "succeeded"
+
+
+def test_a_run_whose_pipeline_is_gone_fails_and_holds_up_nobody(pipelines: Pipelines) -> None:
+    definition, other = pipelines.define("two", TWO_STAGES), pipelines.define("other", TWO_STAGES)
+    agent = pipelines.agent()
+    run = pipelines.run(definition)
+    job = agent.next()
+    pipelines.http().delete(f"build/definitions/{definition}").raise_for_status()
+    agent.finish(job)
+    following = pipelines.run(other)
+    taken = agent.next()
+    if taken.run_id == run:  # it was in the queue already
+        agent.finish(taken)
+        taken = agent.next()
+    assert taken.run_id == following
+    shown = pipelines.ended(run)
+    assert shown["result"] == "failed"
+    assert "is gone" in shown["validationResults"][0]["message"]
