@@ -19,7 +19,7 @@ from delivery.deploy_content import Content, put_back
 from delivery.deploy_refusals import refuse, remedy_of
 from delivery.pulumi_cli import Pulumi, PulumiError
 from delivery.record import Document, Holder, Ledger, Record, Run, entry, lives, now
-from delivery.stack import Stack, azure_devops_client, read_stack, workspace_client
+from delivery.stack import Stack, azure_devops_client, read_stack
 from delivery.workdir import Prepared, prepared
 from delivery.workspace import Workspace
 from delivery.workspace_objects import objects_of
@@ -116,7 +116,7 @@ def deploy(
     objects = objects_of(artifact.folder, stack.name)
     with _ending_orderly():
         _look_before(pulumi, stack, progress)
-        workspace = Workspace.of(workspace_client(stack), stack)
+        workspace = Workspace.of(stack)
         by = workspace.user()
         ledger = Ledger(workspace, progress, lambda run: _has_ended(stack, run))
         with ledger.turn(by, take_over) as dead:

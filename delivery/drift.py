@@ -15,7 +15,7 @@ from delivery.drift_repair import Place, repair, the_artifact
 from delivery.plan import Plan, Step, area
 from delivery.pulumi_cli import Pulumi
 from delivery.record import Document, Ledger, Record
-from delivery.stack import read_stack, workspace_client
+from delivery.stack import read_stack
 from delivery.workdir import link_environment
 from delivery.workspace import Workspace
 
@@ -94,7 +94,7 @@ def add_parser(add: Add) -> None:
 def _command(options: argparse.Namespace) -> int:
     progress = Progress()
     stack = read_stack(options.project, options.stack)
-    workspace = Workspace.of(workspace_client(stack), stack)
+    workspace = Workspace.of(stack)
     ledger = Ledger(workspace, progress)
     record = ledger.read()
     with ExitStack() as left:

@@ -13,7 +13,7 @@ from delivery.deploy_content import compare
 from delivery.plan import Plan, area
 from delivery.pulumi_cli import Pulumi
 from delivery.record import Ledger
-from delivery.stack import read_stack, workspace_client
+from delivery.stack import read_stack
 from delivery.workdir import Prepared, prepared
 from delivery.workspace import Workspace
 from delivery.workspace_objects import Object, objects_of
@@ -64,7 +64,7 @@ def smoke(artifact: Prepared, name: str, progress: Progress) -> tuple[str, ...]:
         UnusableError: a service can't be reached.
     """
     stack = read_stack(artifact.folder, name)
-    workspace = Workspace.of(workspace_client(stack), stack)
+    workspace = Workspace.of(stack)
     objects = objects_of(artifact.folder, name)
     mistakes = []
     record = Ledger(workspace, progress).read()

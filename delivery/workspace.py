@@ -19,7 +19,7 @@ from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service.workspace import ExportFormat, ImportFormat, Language, ObjectType
 
 from delivery.console import Progress, UnusableError
-from delivery.stack import Stack
+from delivery.stack import Stack, workspace_client
 from delivery.workspace_objects import Object
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ Answer = TypeVar("Answer")
 
 # What Databricks' own clients keep to, and what the setting services.databricksRequestsPerSecond has as its default.
 REQUESTS_PER_SECOND = 15
+# How long a request is repeated after passing faults. Pulumi's provider has tried for five minutes by then.
+RETRY_SECONDS = 120
 # As many as the client keeps connections for.
 AT_ONCE = 16
 RECORD = ".release"  # where below the folder the releases are recorded (components/naming.py)
@@ -62,8 +64,13 @@ class Workspace:
         self._lock = threading.Lock()
 
     @classmethod
-    def of(cls, client: "WorkspaceClient", stack: Stack) -> "Workspace":
-        """The folder of a stack, with the stack's limit of requests."""
+    def of(cls, stack: Stack) -> "Workspace":
+        """The folder of a stack, with the stack's limit of requests.
+
+        Raises:
+            UnusableError: no address, or no credential.
+        """
+        client = workspace_client(stack, retry_seconds=RETRY_SECONDS)
         services = stack.settings.get("services")
         told = services.get("databricksRequestsPerSecond") if isinstance(services, Mapping) else None
         return cls(client, stack.folder, told if isinstance(told, int) and told > 0 else REQUESTS_PER_SECOND)
