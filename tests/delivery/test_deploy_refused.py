@@ -1,0 +1,135 @@
+"""What `deploy` refuses before anything is started: altered artifacts, plans that do more than a release may."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from delivery.__main__ import main
+from delivery.console import Progress, RefusedError
+from delivery.deploy_refusals import refuse
+from delivery.manifest import NAME, Manifest
+from delivery.plan import Operation, Plan, Step
+from delivery.workdir import prepared
+from tests.delivery.repository import Repository, contents, packaged
+
+PARTS = {
+    "databricks-cicd:azuredevops:DeploymentGate": "azuredevops:index/checkApproval:CheckApproval",
+    "databricks-cicd:azuredevops:BranchPolicies": "azuredevops:index/branchPolicyMinReviewers:BranchPolicyMinReviewers",
+    "databricks-cicd:databricks:WorkspaceFolder": "databricks:index/directory:Directory",
+    "databricks-cicd:databricks:FolderPermissions": "databricks:index/permissions:Permissions",
+    "databricks-cicd:databricks:Notebooks": "databricks:index/notebook:Notebook",
+    "databricks-cicd:databricks:Jobs": "databricks:index/job:Job",
+    "databricks-cicd:somewhere:Else": "kubernetes:core/v1:Pod",
+}
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
+    folder = tmp_path_factory.mktemp("release")
+    output = folder / "artifact"
+    return output, packaged(Repository.full(folder / "repository"), output)
+
+
+@pytest.fixture
+def artifact(release: tuple[Path, Manifest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    # No service and no engine: a refusal must need none.
+    for name in ("PATH", "DATABRICKS_HOST", "DATABRICKS_TOKEN", "PULUMI_BACKEND_URL"):
+        monkeypatch.delenv(name, raising=False)
+    shutil.copytree(release[0], tmp_path / "artifact")
+    return tmp_path / "artifact"
+
+
+def kinds(folder: Path) -> list[str]:
+    """A file of every kind that an artifact has: by part and extension."""
+    chosen: dict[tuple[str, str], str] = {}
+    for path in contents(folder):
+        chosen.setdefault((path.split("/", maxsplit=1)[0], Path(path).suffix), path)
+    return sorted({*chosen.values(), NAME, "notebooks/report.ipynb"})
+
+
+def test_one_bit_changed_in_any_kind_of_file_is_refused(artifact: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = kinds(artifact)
+    assert len(chosen) > 10
+    for path in chosen:
+        before = (artifact / path).read_bytes()
+        if not before:
+            continue
+        altered = bytearray(before)
+        altered[len(altered) // 2] ^= 1
+        (artifact / path).write_bytes(altered)
+        assert main(["deploy", "--artifact", str(artifact), "--stack", "prod"]) == 1, path
+        assert path in capsys.readouterr().err
+        (artifact / path).write_bytes(before)
+
+
+def test_another_artifact_than_the_tested_one_is_refused(artifact: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["deploy", "--artifact", str(artifact), "--stack", "prod", "--digest", "0" * 64]) == 1
+    assert f"{'0' * 64}" in capsys.readouterr().err
+
+
+def test_an_added_file_and_a_link_are_refused(artifact: Path) -> None:
+    (artifact / "components" / "more.py").write_text("")
+    (artifact / "notebooks" / "link").symlink_to("load.py")
+    with pytest.raises(RefusedError) as raised, prepared(artifact, None, Progress()):
+        pytest.fail("it is run")
+    assert {mistake.key for mistake in raised.value.mistakes} == {"components/more.py", "notebooks/link"}
+
+
+def test_what_runs_is_a_copy_that_was_verified_and_the_artifact_stays(
+    artifact: Path, release: tuple[Path, Manifest]
+) -> None:
+    before = contents(artifact)
+    with prepared(artifact, release[1].digest, Progress()) as copy:
+        assert copy.manifest == release[1]
+        assert (copy.folder / ".venv" / "bin" / "python").exists()
+        (copy.folder / "Pulumi.prod.yaml").write_text("what Pulumi writes")
+        (artifact / "__main__.py").write_text("changed after it was verified")
+        assert (copy.folder / "__main__.py").read_bytes() == before["__main__.py"]
+        folder = copy.folder
+    assert not folder.exists()
+    (artifact / "__main__.py").write_bytes(before["__main__.py"])
+    assert contents(artifact) == before
+
+
+def step(component: str, operation: Operation = "update", **more: Any) -> Step:
+    token = PARTS[component]
+    urn = f"urn:pulumi:prod::databricks-cicd::{component}${token}::thing"
+    return Step(operation=operation, urn=urn, type=token, name="thing", components=(component,), **more)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (step("databricks-cicd:azuredevops:DeploymentGate"), "changes the gate"),
+        (step("databricks-cicd:azuredevops:DeploymentGate", "create"), "changes the gate"),
+        (step("databricks-cicd:azuredevops:DeploymentGate", "delete"), "changes the gate"),
+        (step("databricks-cicd:azuredevops:BranchPolicies"), "changes the control plane"),
+        (step("databricks-cicd:somewhere:Else", "create"), "kubernetes"),
+        (step("databricks-cicd:databricks:WorkspaceFolder", "replace"), "deletes or replaces the folder"),
+        (step("databricks-cicd:databricks:WorkspaceFolder", "delete", protected=True), "what is protected"),
+        (step("databricks-cicd:databricks:FolderPermissions", "delete", protected=True), "what is protected"),
+        (step("databricks-cicd:databricks:FolderPermissions", changed=("protect",)), "protected from deletion"),
+    ],
+)
+def test_a_plan_that_does_too_much_is_refused_as_a_whole(wrong: Step, words: str) -> None:
+    allowed = step("databricks-cicd:databricks:Notebooks")
+    with pytest.raises(RefusedError) as raised:
+        refuse(Plan(steps=(allowed, wrong)), "prod")
+    [mistake] = raised.value.mistakes
+    assert words in mistake.found
+    assert "pulumi up --stack prod" in mistake.remedy
+
+
+def test_notebooks_jobs_and_permissions_are_a_releases_own() -> None:
+    operations: tuple[Operation, ...] = ("create", "update", "delete", "replace")
+    steps = [
+        step(component, operation)
+        for component in PARTS
+        if component.endswith((":Notebooks", ":Jobs", ":FolderPermissions"))
+        for operation in operations
+    ]
+    same = step("databricks-cicd:azuredevops:DeploymentGate", "same")
+    made = step("databricks-cicd:databricks:WorkspaceFolder", "create")
+    refuse(Plan(steps=(*steps, same, made)), "prod")
