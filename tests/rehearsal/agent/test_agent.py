@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rehearsal.agent.listener import TOKEN_VARIABLE
+from rehearsal.agent.listener import TOKEN_VARIABLE, Agent
 from rehearsal.service import Background
 
 from .fake_service import AGENT_TOKEN, FakeService
@@ -81,6 +81,21 @@ def test_an_agent_runs_jobs_one_after_the_other_and_no_step_gets_its_token(
     assert AGENT_TOKEN not in everything
     assert TOKEN_VARIABLE not in everything
     assert (tmp_path / "box" / "_work" / "1" / "s").is_dir()
+
+
+def test_an_agent_keeps_its_token_back_from_an_environment_that_has_it(
+    service: FakeService, url: str, tmp_path: Path
+) -> None:
+    environment = {**os.environ, TOKEN_VARIABLE: AGENT_TOKEN}
+    agent = Agent(server=url, token=AGENT_TOKEN, name="box", home=tmp_path, environment=environment)
+    agent.start()
+    try:
+        service.jobs.put(job_of("steps:\n- checkout: none\n- bash: env\n", id="job-0"))
+        service.wait_for(lambda: "job-0" in service.finished)
+    finally:
+        agent.stop()
+    assert "TF_BUILD=True" in service.everything()
+    assert AGENT_TOKEN not in service.everything()
 
 
 def test_agents_of_one_process_run_jobs_at_the_same_time(service: FakeService, url: str, tmp_path: Path) -> None:
