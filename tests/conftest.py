@@ -10,6 +10,7 @@ FOREIGN = ("AZDO_", "ARM_", "DATABRICKS_", "GIT_", "PULUMI_")
 
 # The files that take minutes: begun last they would keep one worker busy while the others have nothing to do.
 LONG = (
+    "tests/tour/",
     "tests/rehearsal/test_jobs_of_the_release.py",
     "tests/engine/",
     "tests/rehearsal/databricks/test_runs_on_spark.py",
