@@ -6,7 +6,8 @@ one of the lock file and of the Python that runs it: another lock is another env
 while they run.
 A virtual environment can't be moved (https://docs.python.org/3/library/venv.html), so it is made where it stays, and
 counts only with the mark that is put there last. A lock of the operating system keeps two from making it at once; it
-ends with the process that has it, however that ends.
+ends with the process that has it, however that ends. The mark's time is that of the last use: whoever makes an
+environment removes those that nobody has used for a month.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 import venv
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +33,7 @@ from delivery.console import Mistake, Progress, RefusedError, UnusableError, tel
 MARK = ".complete"
 LINK = ".venv"
 HASH_LENGTH = 12
+UNUSED_SECONDS = 30 * 24 * 3600
 LINES_TOLD = 20  # of what pip says when it fails
 # What pip says when a package isn't the one that was locked.
 NOT_AS_LOCKED = ("DO NOT MATCH THE HASHES", "Hashes are required", "must have their versions pinned")
@@ -114,8 +117,10 @@ def make(lock: Path, cache: Path, project: Path, progress: Progress) -> Made:
         with _locked(folder.with_name(f"{name}.lock"), progress):
             reused = (folder / MARK).exists()  # somebody else has made it while this one waited
             if not reused:
+                _remove_unused(folder, progress)
                 _build(folder, lock.absolute(), progress)
     if reused:
+        (folder / MARK).touch()
         progress.step(f"the environment was made before: {folder}")
     return Made(folder=folder, reused=reused, link=_link(project, folder, progress))
 
@@ -164,6 +169,16 @@ def _build(folder: Path, lock: Path, progress: Progress) -> None:
         shutil.rmtree(folder)
         raise _failed(lock, done.stdout)
     (folder / MARK).touch()
+
+
+def _remove_unused(folder: Path, progress: Progress) -> None:
+    """Removes the environments beside this one that nobody has used for long: each has hundreds of megabytes."""
+    for mark in folder.parent.glob(f"venv-*/{MARK}"):
+        with contextlib.suppress(OSError):  # another process is about to do the same
+            if mark.stat().st_mtime < time.time() - UNUSED_SECONDS:
+                progress.step(f"removing {mark.parent.name}, which nobody has used for a month")
+                mark.unlink()
+                shutil.rmtree(mark.parent)
 
 
 def _failed(lock: Path, said: str) -> RefusedError | UnusableError:

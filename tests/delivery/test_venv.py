@@ -143,6 +143,21 @@ def test_what_was_left_half_made_is_made_anew(project: Project) -> None:
     subprocess.check_call([".venv/bin/python", "-c", "import trips"], cwd=project.folder)
 
 
+def test_what_nobody_uses_any_more_is_removed_when_another_is_made(project: Project) -> None:
+    def made_anew(sign: str) -> Path:
+        with (project.folder / "requirements.lock").open("a") as lock:
+            lock.write(f"# {sign}\n")
+        return Path(project.made()["folder"])
+
+    old, used = made_anew("old"), made_anew("used")
+    for folder in (old, used):
+        os.utime(folder / ".complete", (0, 0))
+    assert Path(project.made()["folder"]) == used
+    made_anew("new")
+    assert not old.exists()
+    assert (used / "bin/python").exists()
+
+
 def test_an_artifact_gets_no_link(project: Project) -> None:
     (project.folder / "manifest.json").write_text("{}")
     assert project.made()["link"] is None
