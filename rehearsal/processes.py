@@ -63,7 +63,9 @@ def stop(home: Home) -> list[Process]:
         psutil.wait_procs(alive, timeout=10)
         for name in names:
             home.process_file(name).unlink(missing_ok=True)
-        # A service that was killed could not end the runs of its jobs.
+        # Who was killed could not end what it had started: steps of pipelines, and runs of jobs.
+        for folder in sorted((home.agent / "work").glob("*")):
+            importlib.import_module("rehearsal.agent.listener").end_left_behind(folder)
         importlib.import_module("rehearsal.databricks.processes").end_all(home.runs)
     return [name for name, _ in running]
 
