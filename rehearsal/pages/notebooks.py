@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from rehearsal.databricks import cells
-from rehearsal.databricks.cells import HEADERS, Language
+from rehearsal.databricks.cells import Language
 
 _LANGUAGES: dict[str, Language] = {".py": "PYTHON", ".sql": "SQL", ".scala": "SCALA", ".r": "R"}
 _MAGIC = re.compile(r"%([a-z][\w-]*)[ \t]*\n?")
@@ -59,11 +59,6 @@ def as_text(path: str, data: bytes) -> str:
     """A Jupyter notebook as text to be compared: its cells, without the outputs and numbers that change by running."""
     found = of_file(path, data) or []
     return "\n".join(f"# cell {number}: {each.language}\n{each.source}\n" for number, each in enumerate(found, 1))
-
-
-def header_of(language: Language) -> str:
-    """The first line of a notebook in source format."""
-    return HEADERS[language]
 
 
 def _cell(text: str, language: str) -> Cell:

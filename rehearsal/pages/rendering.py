@@ -5,7 +5,6 @@ few tags without attributes, and the pages' content security policy allows no sc
 """
 
 import functools
-import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -52,7 +51,6 @@ def _environment() -> jinja2.Environment:
         "size": size,
         "branch": branch,
         "words": words,
-        "json": lambda value: json.dumps(value, indent=2, sort_keys=True),
     }
     environment.globals |= {"path": path_of}
     return environment

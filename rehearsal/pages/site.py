@@ -62,6 +62,7 @@ class Visit:
         form: what a form sent; empty when the page is only looked at.
         refusal: why what the form asked for was refused, if it was.
         here: the address of this page.
+        many: all values of each field of the form, where one has several.
     """
 
     person: Person
@@ -69,7 +70,6 @@ class Visit:
     route: dict[str, str]
     query: Mapping[str, str]
     here: str
-    headers: Mapping[str, str]
     form: Mapping[str, str] = field(default_factory=dict)
     refusal: Refused | None = None
     many: Mapping[str, list[str]] = field(default_factory=dict)
@@ -216,7 +216,8 @@ class Site:
     # --------------------------------------------------------------------------------------------------- a page
 
     async def _serve(self, request: Request, session: Session, place: Place, route: dict[str, str]) -> Response:
-        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        # As the browser wrote it, with everything escaped that has to be.
+        here = request.scope["raw_path"].decode() + (f"?{request.url.query}" if request.url.query else "")
         person = self._people.get(session.user or "")
         if person is None:
             wanted = here if request.method == "GET" else self._home
@@ -227,7 +228,6 @@ class Site:
             route=route,
             query=dict(request.query_params),
             here=here,
-            headers=request.headers,
         )
         if request.method == "POST":
             visit.form, visit.many = await _fields(request)

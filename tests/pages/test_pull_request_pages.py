@@ -38,6 +38,7 @@ def test_a_pull_request_is_made_from_a_branch_with_its_changes_in_view(team: Tea
     dana.open(f"{team.address}/pullrequests")
     dana.follow("Count <b>all</b> rides")
     assert "/pullrequest/" in dana.page.url
+    assert dana.page.locator("nav [aria-current]").first.inner_text() == "Pull requests"
 
 
 def test_completing_too_early_is_refused_with_the_policies_that_wait(team: Team, at_azure_devops: SignIn) -> None:

@@ -116,7 +116,7 @@ async def _one(visit: Visit, repositories: Path) -> Page:
         "members": members,
         "conflicts": pull.get("mergeStatus") == "conflicts",
     }
-    return Page("azuredevops/pull.html.j2", content, refresh=0)
+    return Page("azuredevops/pull.html.j2", content)
 
 
 async def _people(visit: Visit, content: Document) -> list[Document]:
