@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias
 
 from rehearsal.azuredevops import build, runs
-from rehearsal.azuredevops.context import Service
+from rehearsal.azuredevops.context import Service, now
 from rehearsal.azuredevops.errors import ServiceError
 from rehearsal.azuredevops.pull_requests import merging
 from rehearsal.azuredevops.runs.queueing import Request, keep_refused
@@ -32,7 +32,7 @@ def advance(service: Service, pull: Document, configuration: Document, evaluatio
     if not is_current and by_itself:
         queue(service, pull, configuration, evaluation)
     elif is_current and by_itself and _is_expired(service, pull, settings, context) and pull["autoCompleteSetBy"]:
-        # Who set auto-complete needn't come back for it.
+        # Who set auto-complete needn't come back for it; of others the documentation says that they queue it again.
         queue(service, pull, configuration, evaluation)
         evaluation["context"]["wasAutoRequeued"] = True
     return _state(service, pull, configuration, evaluation)
@@ -58,7 +58,10 @@ def queue(service: Service, pull: Document, configuration: Document, evaluation:
         "lastMergeCommitId": pull["mergeCommit"],
         "isExpired": False,
         "buildIsNotCurrent": False,
+        "buildStartedUtc": now(),
+        "buildAfterMerge": False,
         "wasAutoRequeued": False,
+        "buildOutputPreview": None,
     }
     asked = Request(
         reason="pullRequest",

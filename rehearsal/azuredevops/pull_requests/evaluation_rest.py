@@ -47,7 +47,7 @@ def _pull_request(call: Call, project: Document, number: int) -> Document:
 def _shown(call: Call, project: Document, found: Document) -> Document:
     configuration = call.store.get("policy", policy.key(project["id"], found["configuration"]))
     shown = {
-        "artifactId": f"vstfs:///CodeReview/CodeReviewId/{project['id']}/{found['pullRequest']}",
+        "artifactId": f"vstfs:///CodeReview/CodeReviewId/{project['id']}%2f{found['pullRequest']}",
         "evaluationId": found["id"],
         "startedDate": found["startedDate"],
         "status": found["status"],

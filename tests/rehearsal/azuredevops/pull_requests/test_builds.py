@@ -81,7 +81,12 @@ def test_a_push_needs_a_build_of_its_own(place: Any) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "state"),
-    [({"queueOnSourceUpdateOnly": False}, "queued"), ({"queueOnSourceUpdateOnly": True}, "approved")],
+    [
+        ({"queueOnSourceUpdateOnly": False}, "queued"),
+        ({"queueOnSourceUpdateOnly": True}, "approved"),
+        ({"queueOnSourceUpdateOnly": True, "validDuration": 60}, "approved"),
+        ({"queueOnSourceUpdateOnly": True, "validDuration": 0.0001}, "queued"),
+    ],
 )
 def test_a_build_expires_when_the_target_moves_if_the_policy_says_so(
     place: Any, settings: dict[str, Any], state: str
@@ -95,7 +100,8 @@ def test_a_build_expires_when_the_target_moves_if_the_policy_says_so(
     end(place, other)
     place.complete(other)
     found = place.evaluations(pull)["Build"]
-    assert (found.status, found.context["isExpired"]) == (state, state == "queued")
+    expired = (state == "queued", True)
+    assert (found.status, found.context["isExpired"], found.context["buildIsNotCurrent"]) == (state, *expired)
     # What is merged now isn't what was built.
     parents = place.client().get_commit(place.get(pull).last_merge_commit.commit_id, place.repository.id).parents
     assert parents[0] == place.main()

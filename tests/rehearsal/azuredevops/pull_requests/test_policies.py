@@ -114,6 +114,26 @@ def test_nobody_votes_for_somebody_else(place: Any) -> None:
     assert [each.vote for each in place.get(pull).reviewers] == [0]
 
 
+def test_reviewers_are_asked_and_let_go(place: Any) -> None:
+    place.protect(policy.REQUIRED_REVIEWERS, {"requiredReviewerIds": [place.user(ARI)]})
+    place.push()
+    pull = place.open(reviewers=[{"id": place.user(AVERY), "isRequired": True}])
+    where = f"pullRequests/{pull.pull_request_id}/reviewers"
+    assert place.http("POST", where, json=[{"id": place.user(DEVIN)}]).status_code == 200
+    named = {each["displayName"]: each.get("isRequired", False) for each in place.http("GET", where).json()["value"]}
+    assert named == {"Avery Approver": True, "Ari Approver": True, "Devin Developer": False}
+    for name in (AVERY, ARI):
+        assert place.http("DELETE", f"{where}/{place.user(name)}").status_code == 204
+    # Whom a policy requires can't be let go.
+    assert {each.display_name for each in place.get(pull).reviewers} == {"Ari Approver", "Devin Developer"}
+    assert place.http("PUT", f"{where}/{pull.pull_request_id}", json={"vote": 0}).status_code == 400
+    place.vote(pull, DEVIN)
+    given = [{"id": place.user(DEVIN), "vote": 0}]
+    assert place.http("PATCH", where, user=AVERY, json=given).status_code == 403
+    assert place.http("PATCH", where, json=given).status_code == 204
+    assert {each.vote for each in place.get(pull).reviewers} == {0}
+
+
 def test_required_reviewers_are_asked_for_the_paths_that_they_watch(place: Any) -> None:
     # As the provider sends it: a group, a path, and how many of the group.
     group = place.organization.new_group(place.project, "Platform")
