@@ -115,8 +115,8 @@ def deploy(
     pulumi = Pulumi(artifact.folder, stack.name)
     objects = objects_of(artifact.folder, stack.name)
     with _ending_orderly():
-        _look_before(pulumi, stack, progress)
         workspace = Workspace.of(stack)
+        _look_before(pulumi, stack, workspace.folder, progress)
         by = workspace.user()
         ledger = Ledger(workspace, progress, lambda run: _has_ended(stack, run))
         with ledger.turn(by, take_over) as dead:
@@ -153,11 +153,11 @@ def approvers_of(stack: Stack, project_name: str | None, progress: Progress) -> 
     return list(dict.fromkeys(name for each in found if each.stage == stage for name in each.by))
 
 
-def _look_before(pulumi: Pulumi, stack: Stack, progress: Progress) -> None:
+def _look_before(pulumi: Pulumi, stack: Stack, wanted: str, progress: Progress) -> None:
     """Refuses what a release may not do."""
     folder = pulumi.outputs().get("folder")
-    if folder != stack.folder.removeprefix("/Workspace"):
-        found = f"the release has the folder {stack.folder}, and the stack {folder or 'none: it was never deployed'}"
+    if folder != wanted:
+        found = f"the release has the folder {wanted}, and the stack {folder or 'none: it was never deployed'}"
         raise RefusedError([Mistake(key=stack.name, found=found, remedy=remedy_of(stack.name))])
     progress.step(f"pulumi preview --stack {stack.name}")
     try:

@@ -73,7 +73,9 @@ class Workspace:
         client = workspace_client(stack, retry_seconds=RETRY_SECONDS)
         services = stack.settings.get("services")
         told = services.get("databricksRequestsPerSecond") if isinstance(services, Mapping) else None
-        return cls(client, stack.folder, told if isinstance(told, int) and told > 0 else REQUESTS_PER_SECOND)
+        # `/Workspace/x` is another word for `/x`, which is how the service lists what is in it.
+        folder = stack.folder.removeprefix("/Workspace") if stack.folder.startswith("/Workspace/") else stack.folder
+        return cls(client, folder, told if isinstance(told, int) and told > 0 else REQUESTS_PER_SECOND)
 
     def tree(self) -> dict[str, Found]:
         """Everything in the folder but folders and the record, by path below it; empty where there is no folder.
