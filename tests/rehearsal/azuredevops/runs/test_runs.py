@@ -90,6 +90,10 @@ jobs:
     failed = pipelines.run(build)
     agent.work("one", result="Failed")
     assert pipelines.result(failed) == "failed"
+    pipelines.push({"b.txt": "0"}, branch="feature")
+    elsewhere = pipelines.run(build, resources={"repositories": {"self": {"refName": "refs/heads/feature"}}})
+    agent.work("one")
+    assert pipelines.result(elsewhere) == "succeeded"
     made = pipelines.push({"b.txt": "1"})
     good = pipelines.run(build)
     pipelines.push({"b.txt": "2"})
@@ -366,6 +370,7 @@ jobs:
         job = agent.next()
         assert {each.name: each.value for each in job.variables}["colour"] == colour
         assert (job.output_prefix, job.predefined["System.JobName"]) == (f"{colour}.", colour)
+        assert agent.http.post("/next", json={"agent": "other", "wait": 0.5}).status_code == 204  # one at a time
         agent.finish(job, outputs={f"{colour}.set.x": {"value": colour}})
     after = agent.next()
     assert {each.name: each.value for each in after.variables}["taken"] == "blue"
