@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import PermissionDenied
 
@@ -68,6 +69,15 @@ def test_a_credential_is_shown_on_neither_side(tmp_path: Path) -> None:
     before = f'{HEADER}password = "hunter2-hunter2"\nx = 1\n'
     [each] = found(tmp_path, {"/p/load": before}, "load")
     assert [line for cell in each.cells for line in cell.lines] == [f"-{HIDDEN}", f"+{HIDDEN}", " x = 1"]
+
+
+def test_a_credential_of_this_process_is_not_shown_whatever_its_form(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "plain words & <more>")
+    (tmp_path / "load.py").write_text(f"{HEADER}# plain words & <more> here\n")
+    [each] = found(tmp_path, {}, "load", operation="create")
+    assert [cell.lines for cell in each.cells] == [("+# *** here",)]
 
 
 def test_of_a_private_key_no_line_is_shown(tmp_path: Path) -> None:
