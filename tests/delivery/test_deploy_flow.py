@@ -127,12 +127,12 @@ class Site:
         asked = 0
         original = Workspace._ask
 
-        def ask(workspace: Workspace, what: str, send: Callable[[], Any]) -> Any:
+        def ask(workspace: Workspace, what: str, send: Callable[[], Any], weight: float = 1.0) -> Any:
             nonlocal asked
             asked += 1
             if asked > requests:
                 raise _KilledError
-            return original(workspace, what, send)
+            return original(workspace, what, send, weight)
 
         self._monkeypatch.setattr(Workspace, "_ask", ask)
         return lambda: asked

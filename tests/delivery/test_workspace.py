@@ -173,6 +173,9 @@ def test_no_more_requests_a_second_are_sent_than_allowed(monkeypatch: pytest.Mon
     for _ in range(4):
         slow._ask("nothing", lambda: None)
     assert waits == pytest.approx([0.1, 0.2, 0.3])
+    slow._ask("an export", lambda: None, 0.25)
+    slow._ask("an export", lambda: None, 0.25)
+    assert waits[3:] == pytest.approx([0.4, 0.425])
 
 
 def test_without_rights_or_service_the_message_says_so(workspace: Workspace) -> None:
