@@ -1,4 +1,4 @@
-"""How Pulumi is called, and what becomes of its answers: with a script for `pulumi`. The real one is in tests/engine."""
+"""How Pulumi is called, and what becomes of its answers, with a script for `pulumi`. For the real one: tests/engine."""
 
 import json
 import os
