@@ -211,8 +211,8 @@ def _left_behind(words: str, dead: Holder | None) -> bool:
 
 
 def _fail(ledger: Ledger, before: Record, release: Document, error: Exception) -> NoReturn:
-    # If even that can't be written, the record says `deploying`, which is true as well.
-    with suppress(UnusableError):
+    # If even that can't be written, the record says `deploying`, which is true as well; or it is another's by now.
+    with suppress(UnusableError, RefusedError):
         ledger.fail(before, release, " ".join(str(error).split())[:2000])
     if isinstance(error, _InterruptedError):
         raise KeyboardInterrupt from None

@@ -100,9 +100,10 @@ class Holder:
 
     def is_over(self, me: "Holder") -> bool:
         """Whether it is certain that this process has ended: by this machine, or by a later attempt of its run."""
-        if self.run and me.run and self.run.id == me.run.id and self.run.attempt < me.run.attempt:
-            return True
-        return self.host == me.host and not lives(self.pid)
+        if self.host == me.host:
+            # Even of an earlier attempt: an agent that dies can leave its steps alive.
+            return not lives(self.pid)
+        return bool(self.run and me.run and self.run.id == me.run.id and self.run.attempt < me.run.attempt)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +131,7 @@ class Ledger:
         self._workspace = workspace
         self._progress = progress
         self._has_ended = has_ended
+        self._me: Holder | None = None
 
     def read(self) -> Record:
         """What is recorded now.
@@ -170,14 +172,15 @@ class Ledger:
         dead = None
         if not self._workspace.write_json(LOCK, asdict(me), fresh=True):
             dead = self._take(me, take_over)
+        self._me = me
         try:
             yield dead
         except BaseException:
             # What went wrong is to be told, and not that the workspace is still down.
             with suppress(UnusableError):
-                self._workspace.remove_json(LOCK)
+                self._leave(me)
             raise
-        self._workspace.remove_json(LOCK)
+        self._leave(me)
 
     def begin(self, manifest: Manifest, objects: tuple[Object, ...], attempt: Document) -> Record:
         """Records that this release is being deployed, before anything of it is; gives the record before that."""
@@ -207,7 +210,17 @@ class Ledger:
             self._write(before)
 
     def _write(self, record: Record) -> None:
+        """Writes, if it is still this one's turn: somebody may have taken it for dead."""
+        told = self._workspace.read_json(LOCK) or {}
+        if not self._me or told.get("id") != self._me.id:
+            found = f"another deployment has taken over, by {told.get('by') or 'somebody who has ended it'}"
+            remedy = "see what is deployed (status, drift), and repeat if it isn't what it should be"
+            raise RefusedError([Mistake(key=self._workspace.folder, found=found, remedy=remedy)])
         self._workspace.write_json(NAME, {"format": FORMAT, **asdict(record)})
+
+    def _leave(self, me: Holder) -> None:
+        if (self._workspace.read_json(LOCK) or {}).get("id") == me.id:
+            self._workspace.remove_json(LOCK)
 
     def _take(self, me: Holder, take_over: bool) -> Holder | None:
         path = f"{self._workspace.folder}/{RECORD}/{LOCK}"

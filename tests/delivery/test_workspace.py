@@ -316,6 +316,31 @@ def test_the_lock_of_another_run_is_taken_over_when_that_run_has_ended(workspace
             pytest.fail("it may be alive")
 
 
+def test_who_was_taken_for_dead_and_lives_records_nothing_any_more(
+    workspace: Workspace, artifact: tuple[Path, Manifest]
+) -> None:
+    _, manifest = artifact
+    alive = Ledger(workspace, Progress())
+    with alive.turn("ada"):
+        before = alive.begin(manifest, (), release(manifest))
+        left_behind(workspace, by="bo")
+        with pytest.raises(RefusedError, match="another deployment has taken over, by bo"):
+            alive.finish(before, release(manifest))
+    assert alive.read().state == "deploying"
+    assert workspace.read_json("lock.json")["by"] == "bo"
+
+
+def test_an_earlier_attempt_that_lives_on_this_machine_keeps_its_turn(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("TF_BUILD", "True"), ("BUILD_BUILDID", "7"), ("SYSTEM_STAGEATTEMPT", "2")):
+        monkeypatch.setenv(name, value)
+    run = {"id": 7, "number": "20261124.7", "attempt": [1, 1]}
+    left_behind(workspace, run=run, host=socket.gethostname(), pid=os.getppid())
+    with pytest.raises(RefusedError, match="is under way"), Ledger(workspace, Progress()).turn("bo"):
+        pytest.fail("both are in")
+
+
 def test_a_person_who_knows_takes_over(workspace: Workspace) -> None:
     left_behind(workspace)
     with Ledger(workspace, Progress()).turn("bo", take_over=True) as dead:
