@@ -10,8 +10,6 @@ from rehearsal.service import Background, listen
 from tests.rehearsal.azuredevops.organization import CONTROL_TOKEN, CREDENTIALS, Organization, git
 from tests.rehearsal.azuredevops.runs.pipelines import Pipelines
 
-AGENT_TIMEOUT = 4.0
-
 
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -20,9 +18,11 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def orchestrated(state: Path) -> Iterator[Organization]:
+def orchestrated(state: Path, request: pytest.FixtureRequest) -> Iterator[Organization]:
+    """The service. It gives agents up after a module's AGENT_TIMEOUT, in seconds, or not within a test."""
+    patience = getattr(request.module, "AGENT_TIMEOUT", 600.0)
     app = create_app(
-        state, control_token=CONTROL_TOKEN, credentials=CREDENTIALS, orchestrate=True, agent_timeout=AGENT_TIMEOUT
+        state, control_token=CONTROL_TOKEN, credentials=CREDENTIALS, orchestrate=True, agent_timeout=patience
     )
     with Background(app) as root:
         yield Organization(root)

@@ -12,7 +12,7 @@ from rehearsal.agent.messages import JobRequest
 from rehearsal.azuredevops.users import ADMINISTRATOR, AGENT
 from tests.rehearsal.azuredevops.organization import CREDENTIALS, Organization, commit, git
 
-PATIENCE = 20.0  # seconds for what happens within one; the machine may do other work
+PATIENCE = 60.0  # seconds for what happens within one; the machine may do other work
 
 
 def until(ask: Callable[[], Any], what: str) -> Any:

@@ -100,32 +100,6 @@ def test_all_jobs_of_a_stage_are_tried_again_when_that_is_asked_for(pipelines: P
     assert pipelines.result(run) == "succeeded"
 
 
-def test_a_job_whose_agent_falls_silent_fails_and_says_so(pipelines: Pipelines) -> None:
-    run = pipelines.run(pipelines.define("two", TWO_STAGES))
-    agent = pipelines.agent("lost-agent")
-    job = agent.next()
-    agent.call(job, "heartbeat")
-    until(lambda: pipelines.results(run, "Job")["first"], "the end of the job")
-    record = pipelines.records(run, "Job")["first"]
-    assert record["result"] == "failed"
-    assert "We stopped hearing from agent lost-agent" in record["issues"][0]["message"]
-    assert agent.call(job, "heartbeat") == {"cancel": True}
-    agent.finish(job)  # too late
-    assert pipelines.results(run, "Job")["first"] == "failed"
-
-
-def test_a_job_that_got_lost_on_its_way_to_the_agent_is_handed_out_again(pipelines: Pipelines) -> None:
-    run = pipelines.run(pipelines.define("two", TWO_STAGES))
-    lost = pipelines.agent("lost-agent").next()
-    agent = pipelines.agent()
-    agent.work("second")
-    (again,) = agent.work("first")
-    assert again.id == lost.id
-    assert again.token != lost.token
-    agent.work("third", "last")
-    assert pipelines.result(run) == "succeeded"
-
-
 def test_a_jobs_token_opens_what_the_build_identity_may_do_and_only_while_the_job_runs(
     pipelines: Pipelines, tmp_path: Path
 ) -> None:
