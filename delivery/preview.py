@@ -115,7 +115,7 @@ def write(report: Report, folder: Path) -> None:
     foot = [words(line) for line in report.foot()]
     whole = markdown(report.title, report.lead(), report.sections(), foot)
     (folder / "preview.md").write_text(_masked(whole), encoding="utf-8")
-    shown = page(report.title, report.table(), report.sections(), report.foot())
+    shown = page(report.title, report.table(), report.sentences(), report.sections(), report.foot())
     (folder / "preview.html").write_text(_masked(shown), encoding="utf-8")
 
 

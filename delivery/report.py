@@ -71,7 +71,17 @@ class Report:
         """Markdown of the summary."""
         head, *rows = self.table()
         lines = [_row(head), "|---" * len(head) + "|", *(_row(row) for row in rows)]
-        return ["\n".join(lines), *(plain(line) for line in self._sentences())]
+        return ["\n".join(lines), *(plain(line) for line in self.sentences())]
+
+    def sentences(self) -> list[str]:
+        """What stands below the table: who applies what the release pipeline doesn't, and when there is nothing."""
+        refused = sorted({each.stack for each in self.changes if each.area in ("control plane", "gate")})
+        told = [
+            f"The release pipeline refuses to change control plane and gate of {stack}: after the merge an "
+            f"administrator runs pulumi up --stack {stack}."
+            for stack in refused
+        ]
+        return [*told, "What is deployed is what this pull request would deploy."] if self.empty else told
 
     def foot(self) -> list[Words]:
         """The last lines: what this belongs to."""
@@ -103,16 +113,6 @@ class Report:
             Section(title="Warnings", items=tuple(self._warnings()), share=5_000, more="warnings"),
         ]
         return [section for section in made if section.items]
-
-    def _sentences(self) -> Iterator[str]:
-        by_administrator = sorted({each.stack for each in self.changes if each.area in ("control plane", "gate")})
-        for stack in by_administrator:
-            yield (
-                f"The release pipeline refuses to change control plane and gate of {stack}: after the merge an "
-                f"administrator runs pulumi up --stack {stack}."
-            )
-        if self.empty:
-            yield "What is deployed is what this pull request would deploy."
 
     def _failures(self) -> Iterator[Item]:
         for failure in self.failures:

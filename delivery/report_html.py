@@ -10,26 +10,35 @@ body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:1r
 code,pre{font:14px/1.4 ui-monospace,monospace}code{background:#f2f2f2;padding:0 .2em;overflow-wrap:anywhere}
 pre{overflow-x:auto;border:1px solid #ddd;padding:.5rem;margin:.3rem 0 1rem}pre span{display:block;min-height:1.4em}
 .added{background:#e3f6e3}.removed{background:#fbe4e4}.skip{color:#666}
+.wide{overflow-x:auto}
 table{border-collapse:collapse}td,th{border:1px solid #ddd;padding:.2rem .6rem;text-align:left}
 """
 MARKS = {"+": "added", "-": "removed", "@": "skip"}
 
 
-def page(title: Words, table: Sequence[Sequence[str]], sections: Sequence[Section], foot: Sequence[Words]) -> str:
+def page(
+    title: Words,
+    table: Sequence[Sequence[str]],
+    sentences: Sequence[str],
+    sections: Sequence[Section],
+    foot: Sequence[Words],
+) -> str:
     """The page.
 
     Args:
         title: the heading.
         table: the summary's rows, the first of them with the columns' names.
+        sentences: below it.
         sections: what follows.
         foot: lines at the end.
     """
     head, *rows = table
     body = [
         f"<h1>{_words(title)}</h1>",
-        f"<table><tr>{''.join(f'<th>{escape(each)}</th>' for each in head)}</tr>",
+        f"<div class=wide><table><tr>{''.join(f'<th>{escape(each)}</th>' for each in head)}</tr>",
         *(f"<tr>{''.join(f'<td>{escape(visible(each))}</td>' for each in row)}</tr>" for row in rows),
-        "</table>",
+        "</table></div>",
+        *(f"<p>{escape(visible(sentence))}</p>" for sentence in sentences),
         *(part for section in sections for part in _section(section)),
         *(f"<p>{_words(line)}</p>" for line in foot),
     ]

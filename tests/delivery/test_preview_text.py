@@ -103,7 +103,7 @@ def test_nothing_foreign_in_a_comment_is_markup(made: Report, limit: int) -> Non
 @settings(max_examples=50, deadline=None)
 def test_nothing_foreign_in_the_full_report_is_markup(made: Report) -> None:
     assert_only_our_markup(markdown(made.title, made.lead(), made.sections(), [words(line) for line in made.foot()]))
-    shown = page(made.title, made.table(), made.sections(), made.foot())
+    shown = page(made.title, made.table(), made.sentences(), made.sections(), made.foot())
     tags = {tag.lower() for tag in re.findall(r"<\s*/?\s*([A-Za-z!][\w-]*)", shown)}
     ours = "!doctype html head meta title style body h1 h2 table tr th td p ul li div pre span code"
     assert tags <= set(ours.split())
