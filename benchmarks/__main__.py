@@ -10,6 +10,9 @@ work on the machine hits both; the ratios are of such pairs.
 Part `notebooks`: the sample's chain from files to gold tables beside a plain Spark script that writes the same answers
 (benchmarks/lakehouse/plain.py), the runner of notebooks beside plain Python, and the start of a job's run.
 
+Part `loop`: packaging and verifying a release beside git and sha256sum, and how long a change takes from its push to
+production, split into what the steps take and the rest.
+
 Shown is the median of the runs, and from the lowest to the highest. Each command is told on standard error when it has
 ended.
 """
@@ -24,7 +27,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import floor, startup
+from benchmarks import floor, loop, startup
 from benchmarks.lakehouse import report
 from benchmarks.measure import CommandError, Cost
 from benchmarks.world import World
@@ -68,6 +71,9 @@ def main() -> int:
             (home / "notebooks").mkdir()
             for what, reached, limit, unit in report.measure(home / "notebooks", rows=rows, runs=runs):
                 targets.append(Target(what=what, reached=reached, limit=limit, unit=unit))
+        if "loop" in options.parts:
+            (home / "loop").mkdir()
+            loop.measure(home / "loop", runs)
         if "engine" in options.parts:
             world = World(home, toolchain)
             try:
@@ -93,7 +99,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="10 and 100 notebooks, 20,000 trips, once: six minutes")
-    parser.add_argument("--parts", nargs="+", choices=["engine", "notebooks"], default=["engine", "notebooks"])
+    parts = ["engine", "notebooks", "loop"]
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
     parser.add_argument("--rows", type=int, default=1_000_000, help="trips of the sample week (1,000,000)")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 100, 500], help="of notebooks (10 100 500)")
     parser.add_argument("--runs", type=int, default=3, help="of each command (3)")
