@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
 
 SALT = "encryptionsalt"
+# A preview without a text difference is of use, and one that is late isn't.
+RETRY_SECONDS = 60
 TEXT = """What `pulumi up` would change with this checkout, and how its notebooks differ from what is deployed.
 Nothing is changed but, with --comment, one comment in the pull request that is built (or the one of --pull-request):
 it is edited in place by later builds, and resolved when nothing is left to see."""
@@ -94,7 +96,7 @@ def preview(project: Path, stacks: Sequence[str], progress: Progress) -> Report:
     clients: dict[str, WorkspaceClient] = {}
     for stack in {each.stack for each in changes if each.is_file}:
         try:
-            clients[stack] = workspace_client(known[stack])
+            clients[stack] = workspace_client(known[stack], retry_seconds=RETRY_SECONDS)
         except UnusableError as error:
             progress.step(str(error))
     return Report(

@@ -67,14 +67,16 @@ def differences(
     """
     files = [change for change in changes if change.is_file]
     found: list[FileDifference] = []
+    # A workspace that has kept one reader waiting in vain isn't asked for a thousand files more.
+    reachable = dict(clients)
     with ThreadPoolExecutor(READERS) as readers:
-        for done, each in enumerate(readers.map(lambda change: _difference(change, project, clients), files), 1):
+        for done, each in enumerate(readers.map(lambda change: _difference(change, project, reachable), files), 1):
             found.append(each)
             progress.count("files compared with what is deployed", done, len(files))
     return _without_credentials(_together(found), progress)
 
 
-def _difference(change: Change, project: Path, clients: Mapping[str, "WorkspaceClient"]) -> FileDifference:
+def _difference(change: Change, project: Path, clients: dict[str, "WorkspaceClient"]) -> FileDifference:
     step = change.step
     source = str(step.new.get("source") or step.old.get("source") or step.old.get("path"))
     told = FileDifference(source=source, stacks=(change.stack,), operation=step.operation)
@@ -85,6 +87,9 @@ def _difference(change: Change, project: Path, clients: Mapping[str, "WorkspaceC
             old = _deployed(change, clients.get(change.stack))
         if step.operation != "delete":
             new = _local(change, project)
+    except _UnreachableError as error:
+        clients.pop(change.stack, None)
+        return replace(told, note=str(error))
     except _UnreadableError as error:
         return replace(told, note=str(error))
     cells = compare(old, new)
@@ -96,9 +101,13 @@ class _UnreadableError(Exception):
     """One of the two sides can't be shown; the message says which and why."""
 
 
+class _UnreachableError(_UnreadableError):
+    """The workspace doesn't answer."""
+
+
 def _deployed(change: Change, client: "WorkspaceClient | None") -> tuple[Cell, ...]:
     if client is None:
-        raise _UnreadableError("what is deployed can't be read: nobody is signed in to the workspace")
+        raise _UnreadableError("what is deployed can't be read: the workspace can't be asked")
     from databricks.sdk.errors.base import DatabricksError  # noqa: PLC0415 - half a second, for runs with changed files only
     from databricks.sdk.service.workspace import ExportFormat  # noqa: PLC0415
 
@@ -107,9 +116,11 @@ def _deployed(change: Change, client: "WorkspaceClient | None") -> tuple[Cell, .
     try:
         with client.workspace.download(str(change.step.old["path"]), format=exported) as stream:
             content = stream.read(MOST_BYTES + 1)
-    except (DatabricksError, OSError, ValueError) as error:
+    except (DatabricksError, ValueError) as error:
         # Whoever deployed last may not be the only one: what a person has deleted by hand isn't there.
         raise _UnreadableError(f"what is deployed can't be read: {' '.join(str(error).split())}") from None
+    except OSError as error:  # the client's words for a connection that fails, and for one that is given up
+        raise _UnreachableError(f"what is deployed can't be read: {' '.join(str(error).split())}") from None
     return _cells(content, form, change.step.old.get("language"), "what is deployed")
 
 

@@ -64,6 +64,21 @@ def test_without_the_right_to_read_the_preview_says_so_and_goes_on(tmp_path: Pat
     assert two.cells
 
 
+def test_a_workspace_that_does_not_answer_is_not_asked_for_every_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def silent(_: Workspace, path: str, **__: Any) -> None:
+        asked.append(path)
+        raise TimeoutError("Timed out after 0:00:30")
+
+    monkeypatch.setattr(Workspace, "download", silent)
+    told = found(tmp_path, {}, *(f"n{number}" for number in range(100)))
+    assert all("can't be read" in each.note for each in told)
+    assert len(asked) < 50
+
+
 def test_a_credential_is_shown_on_neither_side(tmp_path: Path) -> None:
     (tmp_path / "load.py").write_text(f'{HEADER}token = "{TOKEN}"\nx = 1\n')
     before = f'{HEADER}password = "hunter2-hunter2"\nx = 1\n'
