@@ -122,7 +122,7 @@ class Site:
             for content in found.values()
         }
 
-    def dying_after(self, requests: int) -> Callable[[], int]:
+    def dying_after(self, requests: int, error: BaseException | None = None) -> Callable[[], int]:
         """From this request on nothing is sent any more; what is given says how many there were."""
         asked = 0
         original = Workspace._ask
@@ -131,14 +131,11 @@ class Site:
             nonlocal asked
             asked += 1
             if asked > requests:
-                raise _KilledError
+                raise error or _KilledError
             return original(workspace, what, send, weight)
 
         self._monkeypatch.setattr(Workspace, "_ask", ask)
         return lambda: asked
-
-    def alive(self) -> None:
-        self._monkeypatch.undo()
 
 
 @pytest.fixture
@@ -195,6 +192,23 @@ def test_killed_at_every_single_request_the_record_is_true_and_a_repetition_fini
         assert site.there() == {"new"}
         assert site.workspace().read_json("lock.json") is None
     assert states == {"deploying", "deployed", *(["nothing"] if first else [])}
+
+
+@pytest.mark.parametrize("moment", [0, 1, 4, 7, 11, 19, 24])
+def test_with_databricks_down_from_some_request_on_a_repetition_finishes(
+    site: Site, moment: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert site.deploy("old") == 0
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        site._monkeypatch = monkeypatch
+        site.dying_after(moment, UnusableError("Databricks", "no answer", "see whether the workspace is up"))
+        assert site.deploy("new") == 2
+    assert "error: Databricks: no answer; see whether the workspace is up" in capsys.readouterr().err
+    check_truth(site)
+    # The lock couldn't be taken away either.
+    assert site.deploy("new", "--take-over") == 0
+    assert site.there() == {"new"}
+    assert check_truth(site) == "deployed"
 
 
 def test_an_engine_that_fails_is_recorded_with_its_words(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
