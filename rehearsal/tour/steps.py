@@ -114,10 +114,11 @@ class Tour:
             self.say(f"   {status:<10} {name}")
 
     def review(self) -> None:
-        """Devin reads the comment, resolves it and approves."""
-        with self.step("Devin reads it, resolves the comment and approves"):
+        """Devin reads the comment, resolves what is open and approves."""
+        with self.step("Devin reads it, resolves what is open and approves"):
             for thread in self.team.threads(self.pull_request):
-                self.team.resolve("devin", self.pull_request, thread["id"])
+                if thread.get("status") == "active":
+                    self.team.resolve("devin", self.pull_request, thread["id"])
             self.team.vote("devin", self.pull_request)
             self.policies()
 

@@ -176,6 +176,11 @@ class Team:
             if not each.get("isDeleted") and each["comments"] and each["comments"][0]["commentType"] != "system"
         ]
 
+    def ask_about(self, key: str, number: int, text: str) -> None:
+        """Opens a thread that has to be resolved."""
+        body = {"status": "active", "comments": [{"content": text, "commentType": "text", "parentCommentId": 0}]}
+        self.person(key).ask("POST", f"{self._pull_requests()}/{number}/threads", body)
+
     def resolve(self, key: str, number: int, thread: int) -> None:
         """Marks a thread as resolved."""
         self.person(key).ask("PATCH", f"{self._pull_requests()}/{number}/threads/{thread}", {"status": "fixed"})
