@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +129,3 @@ def killed(system: System, arguments: list[str], when: Callable[[], bool], cwd: 
             child.kill()
     psutil.wait_procs(children, timeout=10)
     return True
-
-
-def environment_of(values: Mapping[str, str]) -> dict[str, str]:
-    """Variables as a pipeline's step has them."""
-    return {"TF_BUILD": "True", **values}
