@@ -17,6 +17,7 @@ from delivery.commands import Add
 from delivery.console import Mistake, Progress, RefusedError, UnusableError, shortened, tell
 from delivery.deploy_content import Content, put_back
 from delivery.deploy_refusals import refuse, remedy_of
+from delivery.manifest import Manifest
 from delivery.pulumi_cli import Pulumi, PulumiError
 from delivery.record import Document, Holder, Ledger, Record, Run, entry, lives, now
 from delivery.stack import Stack, azure_devops_client, read_stack
@@ -120,6 +121,7 @@ def deploy(
         by = workspace.user()
         ledger = Ledger(workspace, progress, lambda run: _has_ended(stack, run))
         with ledger.turn(by, take_over) as dead:
+            _refuse_to_overtake(ledger.read(), artifact.manifest, stack)
             release = entry(artifact.manifest, approvers=approvers, by=by, started_at=now())
             before = ledger.begin(artifact.manifest, objects, release)
             try:
@@ -136,6 +138,17 @@ def deploy(
             ledger.finish(before, deployed)
     progress.step(f"recorded in {stack.folder}/.release")
     return Outcome(release=deployed, resources=counts, content=content, put_back=changed)
+
+
+def _refuse_to_overtake(record: Record, manifest: Manifest, stack: Stack) -> None:
+    """Builds of two merges may end in the other order, and releases start so. What a person starts may go back."""
+    current = (record.current or {}).get("build")
+    if os.environ.get("BUILD_REASON") != "ResourceTrigger" or not current or not manifest.build:
+        return
+    if manifest.build.id < current["id"]:
+        found = f"build {manifest.build.number} is older than {current['number']}, which is deployed to {stack.name}"
+        remedy = "nothing is to be done: the newer release has this one's changes. To go back, start a rollback"
+        raise RefusedError([Mistake(key="release", found=found, remedy=remedy)])
 
 
 def approvers_of(stack: Stack, project_name: str | None, progress: Progress) -> Sequence[str]:

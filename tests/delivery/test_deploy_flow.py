@@ -256,6 +256,22 @@ def test_an_unknown_lock_of_another_machine_goes_with_the_deployment_that_was_cu
     assert site.engine.cancelled == ["prod"]
 
 
+def test_a_release_that_started_by_itself_does_not_put_an_older_build_over_a_newer_one(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert site.deploy("new") == 0
+    newer = site.record()
+    newer["current"]["build"] = {"id": newer["current"]["build"]["id"] + 1, "number": "20261123.5"}
+    site.workspace().write_json("record.json", newer)
+    monkeypatch.setenv("BUILD_REASON", "ResourceTrigger")
+    assert site.deploy("old") == 1
+    assert "is older than 20261123.5, which is deployed to prod" in capsys.readouterr().err
+    assert (site.there(), site.record()) == ({"new"}, newer)
+    monkeypatch.setenv("BUILD_REASON", "Manual")  # a rollback
+    assert site.deploy("old") == 0
+    assert site.there() == {"old"}
+
+
 def by_hand(site: Site, path: str) -> None:
     site.workspace().client.workspace.upload(f"{FOLDER}/{path}", b"by hand", format=ImportFormat.RAW, overwrite=True)
 
