@@ -9,6 +9,7 @@ from components.settings_model import Access, Principal, PrincipalKind, Workspac
 from components.settings_reading import NAMESPACE, Phrase, Section, matches
 from release_files import name_problem
 
+OWNER = "IS_OWNER"
 FOLDER_LEVELS = ("CAN_READ", "CAN_RUN", "CAN_EDIT", "CAN_MANAGE")
 PRINCIPALS: dict[str, PrincipalKind] = {"group": "group", "user": "user", "servicePrincipal": "service_principal"}
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -125,6 +126,8 @@ def access_list(section: Section, name: str, levels: tuple[str, ...]) -> tuple[A
         entry.close()
         if who is None:
             continue
+        if level == OWNER:
+            _check_owner(section, name, entry, who, result)
         same = [index for index, access in enumerate(result) if _same(access.principal, who)]
         if same:
             section.problems.add(
@@ -135,6 +138,15 @@ def access_list(section: Section, name: str, levels: tuple[str, ...]) -> tuple[A
             )
         result.append(Access(principal=who, level=level))
     return tuple(result)
+
+
+def _check_owner(section: Section, name: str, entry: Section, who: Principal, before: list[Access]) -> None:
+    """One owner, which is no group: https://docs.databricks.com/security/auth/access-control/#job-acls."""
+    owners = [index for index, access in enumerate(before) if access.level == OWNER]
+    if who.kind == "group":
+        entry.refuse("level", allowed="an owner that is a user or a service principal", example="CAN_MANAGE")
+    elif owners:
+        entry.refuse("level", allowed=f"one owner, and {section.at(name)}[{owners[0]}] is it", example="CAN_MANAGE")
 
 
 def _same(one: Principal, other: Principal) -> bool:

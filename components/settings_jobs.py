@@ -9,13 +9,13 @@ from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
 from components.settings_clusters import clusters
-from components.settings_databricks import EMAIL, UUID, access_list, principal
+from components.settings_databricks import EMAIL, OWNER, UUID, access_list, principal
 from components.settings_model import Job, Notify, Principal, Task
 from components.settings_reading import Phrase, Section, as_text, describe, did_you_mean, matches
 from components.settings_schedule import schedule
 from release_files import Language
 
-JOB_LEVELS = ("CAN_VIEW", "CAN_MANAGE_RUN", "CAN_MANAGE")
+JOB_LEVELS = ("CAN_VIEW", "CAN_MANAGE_RUN", "CAN_MANAGE", OWNER)
 JOB_KEY = re.compile(r"[a-z][a-z0-9-]{0,49}")
 TASK_KEY = re.compile(r"[A-Za-z0-9_-]{1,100}")
 PARAMETER = re.compile(r"[A-Za-z0-9_.-]{1,100}")

@@ -25,6 +25,8 @@ from tests.components.settings_samples import (
 
 BASE: dict[str, Any] = {"environment": "test", "controlPlane": {"project": {}}, "workspace": {"folder": "/bikes"}}
 UUIDS = [f"00000000-0000-0000-0000-00000000000{number}" for number in range(4)]
+OWNERS = [{"user": f"{who}@example.com", "level": "IS_OWNER"} for who in ("ann", "bob")]
+GROUP_OWNS = [{"group": "data-engineers", "level": "IS_OWNER"}]
 MANY_TAGS = {f"tag{number}": "" for number in range(23)}
 SCALA = {"notebook": "rides"}
 
@@ -76,6 +78,8 @@ WRONG: list[tuple[str, Any, str, str, str, str]] = [
     ("jobs.daily.tags.team", "a\tb", "", "a\\tb", "at most 255", "config rm"),
     ("jobOverrides.suite.tags", MANY_TAGS, "jobDefaults.tags", "24 tags", "at most 22", "leave"),
     ("jobs.daily.access[0].level", "CAN_READ", "", '"CAN_READ"', "CAN_VIEW, CAN_MANAGE_RUN, CAN_MANAGE", "CAN_"),
+    ("jobs.daily.access", OWNERS, "jobs.daily.access[1].level", "IS_OWNER", "one owner, and", "CAN_MANAGE"),
+    ("jobs.daily.access", GROUP_OWNS, "jobs.daily.access[0].level", "IS_OWNER", "a user or a service", "CAN_MANAGE"),
     ("jobOverrides.daily.schedule", 5, "", "5", "a mapping", "cron"),
     ("jobOverrides.daily.tasks.nothing", None, "", "nothing to take away", "null takes away", "config rm"),
     ("jobOverrides.nightly", None, "", "nothing", "a mapping", "notebook:"),
