@@ -32,8 +32,8 @@ exit codes:
   1  something differs, or it can't be put back; everything is named
   2  wrong usage, or a service can't be reached
 """
-# Differences of the engine's view that a file edited by hand shows as well; and `md5`, which the provider takes from the
-# checkout's own file: `main` may be ahead of what is deployed. Contents are compared with the record, byte by byte.
+# Differences of the engine's view that a file edited by hand shows as well; and `md5`, which the provider takes from
+# the checkout's own file: `main` may be ahead of what is deployed. Contents are compared with the record, byte by byte.
 _QUIET = frozenset({"modified_at", "modifiedAt", "object_id", "objectId", "md5"})
 
 
