@@ -52,11 +52,14 @@ def up(home: Home, project: Path) -> None:
         _up(home, project, environment, stack)
     outputs = {stack: _outputs(home, project, environment, stack) for stack in STACKS}
     owner = outputs[STACKS[0]]
-    pipelines.fill_variable_groups(home, str(owner["project_id"]))
-    if pipelines.first_run(home, str(owner["project_id"]), int(str(owner["build_pipeline_id"]))):
-        print("\nThe project has its build identity now; once more, to let it comment on pull requests:", flush=True)
-        _up(home, project, environment, STACKS[0])
-    pipelines.start(home, engine)
+    if "build_pipeline_id" in owner:
+        pipelines.fill_variable_groups(home, str(owner["project_id"]))
+        if pipelines.first_run(home, str(owner["project_id"]), int(str(owner["build_pipeline_id"]))):
+            print(
+                "\nThe project has its build identity now; once more, to let it comment on pull requests:", flush=True
+            )
+            _up(home, project, environment, STACKS[0])
+        pipelines.start(home, engine)
     print(_what_stands_where(home, outputs, time.monotonic() - started), flush=True)
 
 

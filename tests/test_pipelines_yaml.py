@@ -21,6 +21,11 @@ def read(path: str) -> dict[str, Any]:
 
 BUILD = read(naming.BUILD_YAML)
 RELEASE = read(naming.RELEASE_YAML)
+DRIFT = read(naming.DRIFT_YAML)
+TEMPLATES = {path.name: read(str(path.relative_to(ROOT))) for path in (ROOT / "pipelines/templates").glob("*.yml")}
+FILES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "pipelines").glob("*.yml"))
+FILES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "pipelines/templates").glob("*.yml"))
+SECRETS = ("DATABRICKS_TOKEN", "DATABRICKS_CLIENT_SECRET", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE")
 
 
 def everything(node: Any) -> Iterator[dict[str, Any]]:
@@ -37,7 +42,7 @@ def stage(name: str) -> dict[str, Any]:
     return result
 
 
-@pytest.mark.parametrize("path", [naming.BUILD_YAML, naming.RELEASE_YAML])
+@pytest.mark.parametrize("path", FILES)
 def test_a_pipeline_is_valid_by_the_published_schema(path: str) -> None:
     check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.azure-pipelines"]
     check += ["--data-transform", "azure-pipelines", "--regex-variant", "nonunicode", path]
@@ -61,14 +66,16 @@ def test_releases_wait_for_each_other() -> None:
     assert RELEASE["lockBehavior"] == "sequential"
 
 
-def test_what_the_build_publishes_is_what_every_deployment_takes() -> None:
-    published = [step["artifact"] for step in everything(BUILD) if "publish" in step]
-    assert published == [naming.ARTIFACT]
+def test_what_the_build_publishes_is_what_every_deployment_takes_and_verifies() -> None:
+    published = [step["artifact"] for step in everything(BUILD["stages"][0]) if "publish" in step]
+    assert published == [naming.ARTIFACT, "digest"]
     (resource,) = RELEASE["resources"]["pipelines"]
-    downloads = [step for step in everything(RELEASE) if "download" in step]
-    assert {(step["download"], step["artifact"]) for step in downloads} == {(resource["pipeline"], naming.ARTIFACT)}
-    for name in ("Test", "Production"):
-        assert any("download" in step for step in everything(stage(name))), name
+    steps = TEMPLATES["artifact.yml"]["steps"]
+    downloads = [(step["download"], step["artifact"]) for step in steps if "download" in step]
+    assert downloads == [(resource["pipeline"], name) for name in published]
+    assert any("delivery verify . --digest @../digest/release.sha256" in step.get("script", "") for step in steps)
+    for job in (job for stage in RELEASE["stages"] for job in stage["jobs"]):
+        assert "templates/artifact.yml" in str(job)
 
 
 def test_the_release_deploys_to_test_and_then_to_production() -> None:
@@ -83,27 +90,45 @@ def test_a_stage_deploys_its_stack_behind_its_own_gate(stage_name: str, environm
     jobs = stage(stage_name)["jobs"]
     (deployment,) = [job for job in jobs if "deployment" in job]
     assert deployment["environment"] == naming.environment(environment)
-    assert f"--stack {stack} " in str(deployment)
+    assert f"deploy --artifact . --stack {stack}" in str(deployment)
     # A job without the environment would pass by the gate.
-    assert not [job for job in jobs if "deployment" not in job and "pulumi up" in str(job)]
+    assert not [job for job in jobs if "deployment" not in job and "deploy --artifact" in str(job)]
+    assert stage(stage_name)["variables"][0] == {"group": naming.variable_group(environment)}
 
 
 def test_a_pull_request_only_previews() -> None:
     (preview,) = [stage for stage in BUILD["stages"] if stage["stage"] == "Preview"]
     assert "'PullRequest'" in preview["condition"]
-    assert "pulumi up" not in str(BUILD)
-    for stack in ("test", "prod"):
-        assert f"pulumi preview --stack {stack}" in str(preview)
+    assert preview["variables"] == [{"group": naming.variable_group(naming.PREVIEW)}]
+    assert "preview --stack test --stack prod --comment" in str(preview)
+    assert "delivery deploy" not in str(BUILD)
 
 
-@pytest.mark.parametrize("pipeline", [BUILD, RELEASE], ids=["build", "release"])
+def test_production_gets_what_was_tested_by_its_digest() -> None:
+    assert {
+        "name": "testedDigest",
+        "value": "$[ stageDependencies.Test.to_test.outputs['to_test.artifact.digest'] ]",
+    } in (stage("Production")["variables"])
+    assert "deploy --artifact . --stack prod --digest $(testedDigest)" in str(stage("Production"))
+
+
+def test_both_environments_are_compared_with_what_was_deployed_every_night() -> None:
+    assert DRIFT["trigger"] == "none"
+    assert DRIFT["schedules"][0]["branches"]["include"] == [naming.DEFAULT_BRANCH]
+    groups = [job["variables"][0]["group"] for job in DRIFT["jobs"]]
+    assert groups == [naming.variable_group(environment) for environment in ("test", "production")]
+
+
+@pytest.mark.parametrize("pipeline", [BUILD, RELEASE, DRIFT], ids=["build", "release", "drift"])
 def test_agents_are_those_of_the_settings(pipeline: dict[str, Any]) -> None:
     assert pipeline["pool"] == {"name": "$(agentPool)", "vmImage": "$(agentImage)"}
 
 
-@pytest.mark.parametrize("pipeline", [BUILD, RELEASE], ids=["build", "release"])
-def test_no_credential_stands_in_a_pipeline(pipeline: dict[str, Any]) -> None:
-    for mapping in everything(pipeline):
-        for key, value in mapping.get("env", {}).items():
-            if "TOKEN" in key or "SECRET" in key:
-                assert value == "$(System.AccessToken)", key
+def test_no_credential_stands_in_a_pipeline_or_in_an_argument() -> None:
+    for document in (BUILD, RELEASE, DRIFT, *TEMPLATES.values()):
+        for mapping in everything(document):
+            for key, value in (mapping.get("env") or {}).items():
+                if "TOKEN" in key or "SECRET" in key or "PASSPHRASE" in key:
+                    assert value in ("$(System.AccessToken)", f"$({key})"), key
+            for line in (mapping.get("script"), mapping.get("command")):
+                assert not any(secret in str(line) for secret in (*SECRETS, "System.AccessToken"))

@@ -261,6 +261,8 @@ def test_the_exports_are_the_urls_ids_and_figures_that_people_and_the_other_stac
         "build_pipeline_url",
         "release_pipeline_id",
         "release_pipeline_url",
+        "drift_pipeline_id",
+        "drift_pipeline_url",
     }
     own = {"environment_id", "environment_url", "folder", "folder_url", "notebooks", "release_digest"}
     test, prod = deployed.project.outputs("test"), deployed.project.outputs("prod")

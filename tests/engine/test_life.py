@@ -139,4 +139,4 @@ def assert_nothing_is_doubled(system: System) -> None:
     types = [each.type.display_name for each in policies]
     assert sorted(types) == sorted(set(types))
     pipelines = clients.get_build_client().get_definitions(outputs["project_id"])
-    assert sorted(each.name for each in pipelines) == ["build", "release"]
+    assert sorted(each.name for each in pipelines) == ["build", "drift", "release"]

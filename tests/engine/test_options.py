@@ -151,14 +151,14 @@ def test_pipelines_and_program_ask_their_own_reviewers(optional: System) -> None
     assert linked.is_blocking is False
 
 
-def test_the_own_pool_is_open_to_the_two_pipelines_and_to_no_other(optional: System) -> None:
+def test_the_own_pool_is_open_to_the_pipelines_of_the_project_and_to_no_other(optional: System) -> None:
     outputs = optional.project.outputs("test")
     clients = optional.azure_clients()
     [queue] = clients.get_task_agent_client().get_agent_queues(outputs["project_id"], queue_name="Default")
     permissions = clients.get_pipeline_permissions_client()
     allowed = permissions.get_pipeline_permissions_for_resource(outputs["project_id"], "queue", str(queue.id))
     ids = {each.id for each in allowed.pipelines if each.authorized}
-    assert ids == {outputs["build_pipeline_id"], outputs["release_pipeline_id"]}
+    assert ids == {outputs[f"{name}_pipeline_id"] for name in ("build", "release", "drift")}
 
 
 def test_a_deployment_waits_for_business_hours_and_an_approval_within_eight_hours(optional: System) -> None:

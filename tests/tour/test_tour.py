@@ -144,11 +144,11 @@ def test_a_pull_request_is_not_merged_with_its_authors_vote_alone_and_not_with_a
     standing = opened.team.evaluations(opened.pull_request)
     assert standing["Build"] == "approved"
     assert standing["Minimum number of reviewers"] != "approved"
-    with pytest.raises(RefusedError, match="Minimum number of reviewers"):
+    with pytest.raises(RefusedError, match="reviewer must approve"):
         opened.team.complete("dana", opened.pull_request)
     opened.team.ask_about("devin", opened.pull_request, "Which day?")
     assert opened.team.evaluations(opened.pull_request)["Comment requirements"] != "approved"
-    with pytest.raises(RefusedError, match="Comment requirements"):
+    with pytest.raises(RefusedError, match=r"(?i)comment"):
         opened.team.complete("dana", opened.pull_request)
 
 
