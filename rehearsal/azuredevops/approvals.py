@@ -249,7 +249,7 @@ def get(call: Call) -> Answer:
         people = [identities.find(call.store, each) for each in call.query["userids"].split(",")]
         groups = {id_ for each in people if each for id_ in identities.closure(call.store, each["id"])}
         found = [each for each in found if any(step["assignedApprover"] in groups for step in each["steps"])]
-    found.sort(key=lambda each: str(each["createdOn"]), reverse=True)
+    found.sort(key=lambda each: (str(each["createdOn"]), each["run"]), reverse=True)
     return [shown(call, project, each, expand=expand) for each in found[: call.whole_number("top", 1000)]]
 
 

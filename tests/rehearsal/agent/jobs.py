@@ -2,6 +2,7 @@
 
 import textwrap
 import threading
+import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +77,7 @@ class Bench:
         self.environment = dict(environment)
         self.settings = FAST
         self.stopping = threading.Event()
+        self.mark = f"vsts_{uuid.uuid4().hex}"  # its own: tests run beside each other
 
     @property
     def machine(self) -> Machine:
@@ -85,7 +87,7 @@ class Bench:
             directories=self.directories,
             base=self.environment,
             settings=self.settings,
-            mark="vsts_test",
+            mark=self.mark,
         )
 
     def run(self, yaml: str | JobRequest, **changes: Any) -> Result:

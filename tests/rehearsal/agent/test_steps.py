@@ -270,7 +270,7 @@ def test_each_pipeline_has_a_folder_of_its_own(bench: Bench) -> None:
 def test_the_mark_of_an_agent_around_this_one_is_kept(bench: Bench) -> None:
     bench.environment[MARK] = "vsts_outer"
     bench.run(steps(f"- bash: echo ${MARK}\n  displayName: Show"))
-    assert "vsts_outer|vsts_test/" in bench.service.log("Show")
+    assert f"vsts_outer|{bench.mark}/" in bench.service.log("Show")
 
 
 def test_hooks_of_a_deployment_run_in_order_and_on_success_or_failure_after_them(bench: Bench) -> None:
