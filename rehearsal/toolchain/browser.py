@@ -5,6 +5,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import filelock
+
+from rehearsal.toolchain import cache
 from rehearsal.toolchain.cache import Report
 from rehearsal.toolchain.engine import ToolchainError
 
@@ -51,13 +54,21 @@ def ensure(report: Report = print) -> Path:
     if apt is None or os.geteuid() != 0:
         wish = "as root: apt-get install chromium" if apt else "install Chromium or Google Chrome"
         raise BrowserError(f"there is no Chromium; {wish}, or name one: {VARIABLE}=/path/to/chromium")
-    report("installing Debian's chromium")
+    cache.folder().mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(cache.folder() / "browser.lock"):  # apt-get refuses to run twice at a time
+        installed = located()
+        if installed is None:
+            report("installing Debian's chromium")
+            _install(apt)
+            installed = located()
+    if installed is None:
+        raise BrowserError(f"apt-get installed chromium, and it isn't found; name it: {VARIABLE}=/path/to/chromium")
+    return installed
+
+
+def _install(apt: str) -> None:
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     for command in ([apt, "update", "-qq"], [apt, "install", "-qq", "--yes", "--no-install-recommends", "chromium"]):
         done = subprocess.run(command, env=quiet, capture_output=True, text=True, check=False)
         if done.returncode:
             raise BrowserError(f"`{' '.join(command)}` failed: {done.stderr.strip() or done.stdout.strip()}")
-    installed = located()
-    if installed is None:
-        raise BrowserError(f"apt-get installed chromium, and it isn't found; name it: {VARIABLE}=/path/to/chromium")
-    return installed
