@@ -1,12 +1,9 @@
 """The page of `status`: one file without scripts or anything from elsewhere, readable on a phone too."""
 
 from html import escape
-from typing import TYPE_CHECKING
 
+from delivery.status_model import Environment, Status
 from delivery.status_table import SHORT, difference, rows, when
-
-if TYPE_CHECKING:
-    from delivery.status import Environment, Status
 
 STYLE = """\
 :root { color-scheme: light dark; --line: #8884; --good: #1a7f37; --bad: #c93c37; }
@@ -20,7 +17,7 @@ td { overflow-wrap: anywhere; } .good { color: var(--good); } .bad { color: var(
 """
 
 
-def page(status: "Status") -> str:
+def page(status: Status) -> str:
     """The page as HTML."""
     heads = "".join(f"<th scope=col>{_link(each.name, each.folder_url)}</th>" for each in status.environments)
     body = ["<h1>Environments</h1>", f"<p>As of {when(status.at)}.</p>"]
@@ -47,7 +44,7 @@ def page(status: "Status") -> str:
     )
 
 
-def _difference(status: "Status") -> list[str]:
+def _difference(status: Status) -> list[str]:
     shown = ["<h2>Difference</h2>", f"<p>{escape(difference(status))}</p>"]
     if status.difference and not status.difference.same:
         for word, paths in (
@@ -62,7 +59,7 @@ def _difference(status: "Status") -> list[str]:
     return shown
 
 
-def _on_their_way(status: "Status") -> list[str]:
+def _on_their_way(status: Status) -> list[str]:
     shown = ["<h2>Releases on their way</h2>"]
     if status.pipeline:
         return [*shown, f"<p>Not known: {escape(status.pipeline)}</p>"]
@@ -75,7 +72,7 @@ def _on_their_way(status: "Status") -> list[str]:
     return [*shown, "</ul>"]
 
 
-def _jobs(environment: "Environment") -> list[str]:
+def _jobs(environment: Environment) -> list[str]:
     shown = [f"<h2>Jobs in {escape(environment.name)}</h2>"]
     if not environment.jobs:
         return [*shown, "<p>None.</p>"]
@@ -87,7 +84,7 @@ def _jobs(environment: "Environment") -> list[str]:
     return [*shown, "</tbody></table></div>"]
 
 
-def _history(environment: "Environment") -> list[str]:
+def _history(environment: Environment) -> list[str]:
     if not environment.history:
         return []
     shown = [f"<details><summary>Releases that {escape(environment.name)} had</summary><div class=wide><table>"]
@@ -104,7 +101,7 @@ def _history(environment: "Environment") -> list[str]:
     return [*shown, "</tbody></table></div></details>"]
 
 
-def _class(environment: "Environment") -> str:
+def _class(environment: Environment) -> str:
     word = {"well": "good", "no job has run yet": ""}.get(environment.health, "bad")
     return f" class={word}" if word else ""
 

@@ -1,16 +1,13 @@
 """The table of `status`."""
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from delivery.status import Environment, Status
-    from delivery.status_record import Release
+from delivery.status_model import Environment, Status
+from delivery.status_record import Release
 
 FILES_TOLD = 10
 SHORT = 12  # digits of a commit or digest
 
 
-def lines(status: "Status") -> list[str]:
+def lines(status: Status) -> list[str]:
     """What people read."""
     told = _table([("", *(each.name for each in status.environments)), *rows(status)])
     told += ["", difference(status)]
@@ -35,7 +32,7 @@ def lines(status: "Status") -> list[str]:
     return told
 
 
-def rows(status: "Status") -> list[tuple[str, ...]]:
+def rows(status: Status) -> list[tuple[str, ...]]:
     """Name of the row, then what it says of each environment."""
     shown = {
         "release": [_of(each.current, "version") for each in status.environments],
@@ -52,7 +49,7 @@ def rows(status: "Status") -> list[tuple[str, ...]]:
     return [(name, *values) for name, values in shown.items()]
 
 
-def difference(status: "Status") -> str:
+def difference(status: Status) -> str:
     """How the environments differ, in one line."""
     if status.difference is None:
         return "how the environments differ isn't known"
@@ -78,18 +75,18 @@ def when(told: str | None) -> str:
     return f"{told[:10]} {told[11:16]} UTC" if told and len(told) >= len("2026-11-23T22:05Z") else told or "-"
 
 
-def _of(release: "Release | None", name: str) -> str:
+def _of(release: Release | None, name: str) -> str:
     value = getattr(release, name) if release else None
     return str(value) if value else "-"
 
 
-def _approvers(release: "Release | None") -> str:
+def _approvers(release: Release | None) -> str:
     if release is None:
         return "-"
     return ", ".join(release.approvers) or "nobody was asked"
 
 
-def _state(environment: "Environment") -> str:
+def _state(environment: Environment) -> str:
     if environment.attempt and environment.state != "deployed":
         return f"{environment.state}: {environment.attempt.version}"
     return environment.state

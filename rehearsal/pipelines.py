@@ -5,7 +5,6 @@ the Pulumi engine and the cache of tools, and holds no credential but its own. T
 the variable groups, as they do on Azure.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -14,7 +13,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 import httpx
-import psutil
 
 from rehearsal import processes, shell
 from rehearsal.home import CHECKOUT, Home, Process
@@ -46,9 +44,7 @@ def start(home: Home, engine: Toolchain) -> bool:
             stderr=log,
             start_new_session=True,  # Ctrl-C in the terminal is not for it
         )
-    noted = {"pid": process.pid, "created": psutil.Process(process.pid).create_time()}
-    home.process_file(AGENT).write_text(json.dumps(noted))
-    process.returncode = 0  # it lives on when this process ends; Popen would warn that it does
+    processes.note(home, AGENT, process)
     return True
 
 

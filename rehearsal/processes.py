@@ -64,8 +64,9 @@ def stop(home: Home) -> list[Process]:
         for name in names:
             home.process_file(name).unlink(missing_ok=True)
         # Who was killed could not end what it had started: steps of pipelines, and runs of jobs.
+        listener = importlib.import_module("rehearsal.agent.listener")
         for folder in sorted((home.agent / "work").glob("*")):
-            importlib.import_module("rehearsal.agent.listener").end_left_behind(folder)
+            listener.end_left_behind(folder)
         importlib.import_module("rehearsal.databricks.processes").end_all(home.runs)
     return [name for name, _ in running]
 
@@ -80,6 +81,14 @@ def find(home: Home, name: Process) -> psutil.Process | None:
     except (OSError, ValueError, KeyError, psutil.Error):
         return None
     return process
+
+
+def note(home: Home, name: Process, process: subprocess.Popen[bytes]) -> None:
+    """Keeps which process it is, for `find`."""
+    noted = {"pid": process.pid, "created": psutil.Process(process.pid).create_time()}
+    home.process_file(name).write_text(json.dumps(noted))
+    # It lives on when this process ends; Popen would warn that it does.
+    process.returncode = 0
 
 
 def healthy(home: Home, service: Service, seconds: float = 2.0) -> bool:
@@ -163,10 +172,7 @@ def _start(home: Home, service: Service, port: int | None) -> bool:
             start_new_session=True,  # Ctrl-C in the terminal is not for it
         )
         home.set_port(service, listener.getsockname()[1])
-    noted = {"pid": process.pid, "created": psutil.Process(process.pid).create_time()}
-    home.process_file(service).write_text(json.dumps(noted))
-    # It lives on when this process ends; Popen would warn that it does.
-    process.returncode = 0
+    note(home, service, process)
     return True
 
 

@@ -15,11 +15,9 @@ from delivery.__main__ import main
 from delivery.console import Progress, RefusedError, UnusableError
 from delivery.stack import Stack
 from delivery.suites import SUITES, Outcome, run_suites
-from rehearsal.databricks import create_app
-from rehearsal.service import Background
 from tests.rehearsal.databricks import run_helpers
-from tests.rehearsal.databricks.clients import CONTROL_TOKEN, CREDENTIALS, Workspace
-from tests.rehearsal.databricks.run_helpers import fake_compute, until
+from tests.rehearsal.databricks.clients import CREDENTIALS, Workspace
+from tests.rehearsal.databricks.run_helpers import until
 
 ROOT = Path(__file__).parents[2]
 STACK = Stack(
@@ -43,11 +41,8 @@ FAILED = {
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    state = tmp_path_factory.mktemp("databricks")
-    app = create_app(state, control_token=CONTROL_TOKEN, credentials=CREDENTIALS, compute=fake_compute(state))
-    with Background(app) as url, Workspace(url, state) as clients:
+    with run_helpers.served(tmp_path_factory.mktemp("databricks")) as clients:
         yield clients
-    app.close()
 
 
 @pytest.fixture

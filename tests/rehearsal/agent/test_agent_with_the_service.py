@@ -14,10 +14,8 @@ import pytest
 
 from rehearsal.agent.context import Settings
 from rehearsal.agent.listener import TOKEN_VARIABLE, Agent
-from rehearsal.azuredevops import create_app
-from rehearsal.service import Background
-from tests.rehearsal.azuredevops.organization import CONTROL_TOKEN, CREDENTIALS, SOCKETS_LEFT_OPEN, Organization, git
-from tests.rehearsal.azuredevops.runs.pipelines import Pipelines, until
+from tests.rehearsal.azuredevops.organization import CREDENTIALS, SOCKETS_LEFT_OPEN, Organization, git
+from tests.rehearsal.azuredevops.runs.pipelines import Pipelines, orchestrated_organization, until
 
 pytestmark = SOCKETS_LEFT_OPEN
 
@@ -67,11 +65,8 @@ stages:
 
 @pytest.fixture(scope="module")
 def orchestrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Organization]:
-    state = tmp_path_factory.mktemp("state")
-    app = create_app(state, control_token=CONTROL_TOKEN, credentials=CREDENTIALS, orchestrate=True, agent_timeout=8.0)
-    with Background(app) as root:
-        yield Organization(root)
-    app.close()
+    with orchestrated_organization(tmp_path_factory.mktemp("state"), agent_timeout=8.0) as organization:
+        yield organization
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -83,14 +78,8 @@ def _no_socket_is_left_for_others() -> Iterator[None]:
 
 @pytest.fixture
 def pipelines(orchestrated: Organization, tmp_path: Path) -> Iterator[Pipelines]:
-    project = orchestrated.new_project()
-    folder = tmp_path / "clone"
-    folder.mkdir()
-    git(folder, "init", "--quiet", "--initial-branch=main")
-    git(folder, "remote", "add", "origin", orchestrated.remote(project.name, project.name.replace(" ", "%20")))
-    made = Pipelines(orchestrated, project, folder)
-    yield made
-    made.delete()
+    with Pipelines.begun(orchestrated, tmp_path / "clone") as made:
+        yield made
 
 
 @pytest.fixture

@@ -49,6 +49,15 @@ class Deployments:
     repository: str
     environment: Document
 
+    @classmethod
+    def begun(cls, organization: Organization, service: Service, project: Any, repository: Any) -> "Deployments":
+        """A new environment `production` of the project."""
+        with organization.http() as http:
+            answer = http.post(f"/{project.id}/_apis/distributedtask/environments", json={"name": "production"})
+        kept = service.store.get("project", project.id)
+        assert kept is not None
+        return cls(organization, service, kept, repository.id, answer.json())
+
     @property
     def resources(self) -> list[Document]:
         return [{"type": "environment", "id": str(self.environment["id"]), "name": self.environment["name"]}]

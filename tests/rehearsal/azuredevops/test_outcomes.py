@@ -46,12 +46,7 @@ def service(organization: Organization, state: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def deployments(organization: Organization, service: Service, project: Any, repository: Any) -> Deployments:
-    body = {"name": "production"}
-    with organization.http() as http:
-        environment = http.post(f"/{project.id}/_apis/distributedtask/environments", json=body).json()
-    kept = service.store.get("project", project.id)
-    assert kept is not None
-    return Deployments(organization, service, kept, repository.id, environment)
+    return Deployments.begun(organization, service, project, repository)
 
 
 @pytest.fixture

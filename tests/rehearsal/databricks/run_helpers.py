@@ -3,7 +3,8 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import psutil
 from databricks.sdk.service.jobs import Run, RunTask
 
+from rehearsal.databricks import create_app
 from rehearsal.databricks.compute import Compute
-from tests.rehearsal.databricks.clients import Workspace
+from rehearsal.service import Background
+from tests.rehearsal.databricks.clients import CONTROL_TOKEN, CREDENTIALS, Workspace
 
 FAKE_RUNNER = (sys.executable, "-S", str(Path(__file__).parent / "fake_runner.py"))
 PATIENCE = 60.0
@@ -25,6 +28,15 @@ def fake_compute(folder: Path, **changes: Any) -> Compute:
     """Compute without Spark: every task is a run of `fake_runner.py`."""
     settings: dict[str, Any] = {"runner": FAKE_RUNNER, "cluster": (), "grace_seconds": 0.5, "retry_seconds": 0.05}
     return replace(Compute.below(folder), **(settings | changes))
+
+
+@contextmanager
+def served(state: Path) -> Iterator[Workspace]:
+    """A stand-in whose runs are those of `fake_runner.py`."""
+    app = create_app(state, control_token=CONTROL_TOKEN, credentials=CREDENTIALS, compute=fake_compute(state))
+    with Background(app) as url, Workspace(url, state) as clients:
+        yield clients
+    app.close()
 
 
 def notebook(workspace: Workspace, name: str, orders: str, *, folder: str = "/Shared") -> str:

@@ -1,7 +1,8 @@
 """What tests of runs do over and over: files, definitions, runs, and an agent that does what it is told."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import httpx
 
 from rehearsal.agent.messages import JobRequest
+from rehearsal.azuredevops import create_app
 from rehearsal.azuredevops.users import ADMINISTRATOR, AGENT
-from tests.rehearsal.azuredevops.organization import CREDENTIALS, Organization, commit, git
+from rehearsal.service import Background
+from tests.rehearsal.azuredevops.organization import CONTROL_TOKEN, CREDENTIALS, Organization, commit, git
 
 PATIENCE = 60.0  # seconds for what happens within one; the machine may do other work
 
@@ -24,6 +27,17 @@ def until(ask: Callable[[], Any], what: str) -> Any:
             return found
         time.sleep(0.03)
     raise AssertionError(f"{what}: not within {PATIENCE} s")
+
+
+@contextmanager
+def orchestrated_organization(state: Path, agent_timeout: float) -> Iterator[Organization]:
+    """The service, which carries runs out and gives agents up after so many seconds."""
+    app = create_app(
+        state, control_token=CONTROL_TOKEN, credentials=CREDENTIALS, orchestrate=True, agent_timeout=agent_timeout
+    )
+    with Background(app) as root:
+        yield Organization(root)
+    app.close()
 
 
 @dataclass
@@ -79,6 +93,18 @@ class Pipelines:
     organization: Organization
     project: Any
     folder: Path
+
+    @classmethod
+    @contextmanager
+    def begun(cls, organization: Organization, folder: Path) -> Iterator["Pipelines"]:
+        """A new project with an empty repository, and a work tree of it in a new folder; both go at the end."""
+        project = organization.new_project()
+        folder.mkdir()
+        git(folder, "init", "--quiet", "--initial-branch=main")
+        git(folder, "remote", "add", "origin", organization.remote(project.name, project.name.replace(" ", "%20")))
+        made = cls(organization, project, folder)
+        yield made
+        made.delete()  # a job that still waits would go to another test's agent
 
     def agent(self, name: str = "agent-1", pool: str | None = None) -> Agent:
         return Agent(self.organization, name, pool)
