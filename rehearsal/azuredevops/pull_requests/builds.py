@@ -76,7 +76,7 @@ def queue(service: Service, pull: Document, configuration: Document, evaluation:
         },
     )
     try:
-        run = runs.queue(service, project, definition_id, **vars(asked))
+        run = runs.queue(service, project, definition_id, asked)
     except ServiceError as error:
         try:
             run = keep_refused(service, project, definition_id, asked, error)

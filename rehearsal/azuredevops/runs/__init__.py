@@ -21,7 +21,7 @@ from rehearsal.azuredevops.runs import (
 )
 from rehearsal.azuredevops.runs.documents import find, of_definition
 from rehearsal.azuredevops.runs.machine import cancel
-from rehearsal.azuredevops.runs.queueing import queue
+from rehearsal.azuredevops.runs.queueing import Request, queue
 from rehearsal.azuredevops.runs.run_variables import predefined
 
-__all__ = ["cancel", "find", "of_definition", "predefined", "queue"]
+__all__ = ["Request", "cancel", "find", "of_definition", "predefined", "queue"]

@@ -21,38 +21,9 @@ from rehearsal.store import Document, Store
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a run is asked for; see `queue` for the arguments."""
-
-    reason: Reason
-    user: Document
-    branch: str | None = None
-    commit: str | None = None
-    parameters: Mapping[str, object] | None = None
-    variables: Mapping[str, Document] | None = None
-    pull_request: Document | None = None
-    pipelines: Mapping[str, object] | None = None
-    skip_stages: Iterable[str] = ()
-
-
-def queue(
-    service: Service,
-    project: Document,
-    definition_id: int,
-    *,
-    reason: Reason,
-    user: Document,
-    branch: str | None = None,
-    commit: str | None = None,
-    parameters: Mapping[str, object] | None = None,
-    variables: Mapping[str, Document] | None = None,
-    pull_request: Document | None = None,
-    pipelines: Mapping[str, object] | None = None,
-    skip_stages: Iterable[str] = (),
-) -> Document:
-    """Starts a run of a pipeline. Whether the user may do that has been looked at before.
+    """What a run is asked for.
 
     Args:
-        service, project, definition_id: which pipeline.
         reason: why it runs.
         user: for whom it runs.
         branch: by default that of the definition.
@@ -62,6 +33,21 @@ def queue(
         pull_request: for the build of a pull request: `id`, `sourceBranch`, `targetBranch`, `sourceCommit`.
         pipelines: for pipeline resources, by alias: the number (name) or the id of the run that is to be used.
         skip_stages: names of stages to leave out.
+    """
+
+    reason: Reason
+    user: Document
+    branch: str | None = None
+    commit: str | None = None
+    parameters: Mapping[str, object] | None = None
+    variables: Mapping[str, Document] | None = None
+    pull_request: Document | None = None
+    pipelines: Mapping[str, object] | None = None
+    skip_stages: tuple[str, ...] = ()
+
+
+def queue(service: Service, project: Document, definition_id: int, asked: Request) -> Document:
+    """Starts a run of a pipeline. Whether the user may do that has been looked at before.
 
     Returns:
         The run's document.
@@ -69,17 +55,6 @@ def queue(
     Raises:
         ServiceError: the YAML can't be read or is refused, with the place in it; or what is asked for isn't there.
     """
-    asked = Request(
-        reason=reason,
-        user=user,
-        branch=branch,
-        commit=commit,
-        parameters=parameters,
-        variables=variables,
-        pull_request=pull_request,
-        pipelines=pipelines,
-        skip_stages=tuple(skip_stages),
-    )
     with service.store.transaction():
         run = draft(service, project, definition_id, asked)
         plan = prepared(service, project, run, asked) if service.orchestrated else None
@@ -111,16 +86,7 @@ def keep_refused(
 def start(service: Service, project: Document, definition_id: int, asked: Request) -> None:
     """Starts a run; what is wrong with it is kept with it, for there is nobody to be told."""
     try:
-        queue(
-            service,
-            project,
-            definition_id,
-            reason=asked.reason,
-            user=asked.user,
-            branch=asked.branch,
-            commit=asked.commit,
-            pipelines=asked.pipelines,
-        )
+        queue(service, project, definition_id, asked)
     except ServiceError as error:
         keep_refused(service, project, definition_id, asked, error)
 

@@ -81,19 +81,7 @@ def _asked(call: Call, body: Document) -> Request:
 
 def _queue(call: Call, project: Document, definition_id: int, asked: Request) -> Document:
     build.find(call, project, definition_id, "QueueBuilds")
-    return queueing.queue(
-        call.service,
-        project,
-        definition_id,
-        reason=asked.reason,
-        user=asked.user,
-        branch=asked.branch,
-        commit=asked.commit,
-        parameters=asked.parameters,
-        variables=asked.variables,
-        pipelines=asked.pipelines,
-        skip_stages=asked.skip_stages,
-    )
+    return queueing.queue(call.service, project, definition_id, asked)
 
 
 @builds.on("POST")

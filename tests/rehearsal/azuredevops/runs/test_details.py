@@ -28,16 +28,10 @@ def test_the_build_of_a_pull_request_knows_it(pipelines: Pipelines, state: Path)
     assert project is not None
     assert user is not None
     request = {"id": 7, "sourceBranch": "refs/heads/feature", "targetBranch": "refs/heads/main", "sourceCommit": source}
-    run = runs.queue(
-        service,
-        project,
-        definition,
-        reason="pullRequest",
-        user=user,
-        branch="refs/pull/7/merge",
-        commit=source,
-        pull_request=request,
+    asked = runs.Request(
+        reason="pullRequest", user=user, branch="refs/pull/7/merge", commit=source, pull_request=request
     )
+    run = runs.queue(service, project, definition, asked)
     service.store.close()
     agent = pipelines.agent()
     job = agent.next()
