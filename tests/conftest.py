@@ -1,6 +1,7 @@
 """What holds for all tests: nothing of the developer's own environment reaches them."""
 
 import os
+import tempfile
 
 import pytest
 
@@ -22,8 +23,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: next((at for at, path in enumerate(LONG) if item.nodeid.startswith(path)), len(LONG)))
 
 
-def pytest_configure() -> None:
-    """Forgets such variables before the first fixture runs; those that a test needs it sets itself."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Forgets such variables before the first fixture runs; those that a test needs it sets itself.
+
+    Microsoft's client keeps on disk which addresses it found at a URL. A stand-in's port is another one's next time:
+    what an earlier run left there would be asked for in this one, so each process begins with an empty folder.
+    """
     for name in list(os.environ):
         if name.startswith(FOREIGN):
             del os.environ[name]
+    cache = tempfile.TemporaryDirectory(prefix="azure-devops-client-")
+    config.add_cleanup(cache.cleanup)
+    os.environ["AZURE_DEVOPS_CACHE_DIR"] = cache.name
