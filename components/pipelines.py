@@ -9,6 +9,7 @@ from components.sdk import azuredevops
 from components.settings_model import Agents
 
 HOSTED_POOL = "Azure Pipelines"
+NIGHTLY = (2, 30)  # when drift is looked for: hours and minutes, UTC
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,23 @@ class PipelinesArgs:
 
 
 class Pipelines(pulumi.ComponentResource):
-    """The three pipelines. They read their triggers from their YAML; creating them starts no run.
+    """The three pipelines. Creating them starts no run.
+
+    The build takes its trigger from its YAML. Release and drift, which sign in as who deploys, must not: the YAML of
+    a branch decides for that branch, so whoever may push one could start them there. Their definition overrides both
+    triggers that a branch can give itself:
+
+    - `trigger`: a definition without any trigger of that kind is "Override the YAML continuous integration trigger
+      from here" with continuous integration off (https://github.com/github/gh-gei/issues/1237).
+    - `schedules`: where a definition has schedules, those of the YAML don't count. Drift has its nightly one, for the
+      default branch alone. Release has one that takes no branch, as it excludes the only one that it includes.
+
+    What starts releases, the end of a build, isn't touched by that. It is read from the YAML of the default branch,
+    whatever stands in others. An override is for `trigger` and `pr` alone; `pr` isn't read in Azure Repos at all.
+    Whether somebody may run a pipeline by hand, or edit it, is a matter of permissions, which are left as they are.
+
+    Sources: https://learn.microsoft.com/azure/devops/pipelines/troubleshooting/troubleshoot-triggers,
+    .../pipelines/process/scheduled-triggers#scheduled-triggers and .../process/pipeline-triggers#branch-considerations
 
     The release pipeline is a second YAML pipeline, since the provider has no classic release definitions
     (https://github.com/microsoft/terraform-provider-azuredevops/issues/49). An agent pool of one's own is opened to
@@ -48,18 +65,40 @@ class Pipelines(pulumi.ComponentResource):
     def __init__(self, name: str, args: PipelinesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("databricks-cicd:azuredevops:Pipelines", name, None, opts)
         self._name, self._args = name, args
-        build = self._pipeline(naming.BUILD_PIPELINE, naming.BUILD_YAML)
-        release = self._pipeline(naming.RELEASE_PIPELINE, naming.RELEASE_YAML)
+        self._branch = naming.branch_ref(args.default_branch)
+        of_yaml = azuredevops.BuildDefinitionCiTriggerArgs(use_yaml=True)
+        build = self._pipeline(naming.BUILD_PIPELINE, naming.BUILD_YAML, ci_trigger=of_yaml)
+        release = self._pipeline(naming.RELEASE_PIPELINE, naming.RELEASE_YAML, schedule=self._never())
         self.build_id = build.id.apply(int)
         self.release_id = release.id.apply(int)
-        drift = self._pipeline(naming.DRIFT_PIPELINE, naming.DRIFT_YAML)
+        drift = self._pipeline(naming.DRIFT_PIPELINE, naming.DRIFT_YAML, schedule=self._every_night())
         self.drift_id = drift.id.apply(int)
         ids = {"build": self.build_id, "release": self.release_id, "drift": self.drift_id}
         if args.agents.pool:
             self._open_queue(args.agents.pool, ids)
         self.register_outputs({f"{pipeline}_id": id_ for pipeline, id_ in ids.items()})
 
-    def _pipeline(self, pipeline: str, yaml: str) -> azuredevops.BuildDefinition:
+    def _every_night(self) -> azuredevops.BuildDefinitionScheduleArgs:
+        hours, minutes = NIGHTLY
+        return azuredevops.BuildDefinitionScheduleArgs(
+            branch_filters=[azuredevops.BuildDefinitionScheduleBranchFilterArgs(includes=[self._branch])],
+            days_to_builds=["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"],
+            start_hours=hours,
+            start_minutes=minutes,
+            schedule_only_with_changes=False,
+        )
+
+    def _never(self) -> azuredevops.BuildDefinitionScheduleArgs:
+        none = azuredevops.BuildDefinitionScheduleBranchFilterArgs(includes=[self._branch], excludes=[self._branch])
+        return azuredevops.BuildDefinitionScheduleArgs(branch_filters=[none], days_to_builds=["Sun"])
+
+    def _pipeline(
+        self,
+        pipeline: str,
+        yaml: str,
+        ci_trigger: azuredevops.BuildDefinitionCiTriggerArgs | None = None,
+        schedule: azuredevops.BuildDefinitionScheduleArgs | None = None,
+    ) -> azuredevops.BuildDefinition:
         agents = self._args.agents
         pool = agents.pool or HOSTED_POOL
         # Both are always there: the YAML names both, and would hand an unknown one on as it is written.
@@ -73,11 +112,12 @@ class Pipelines(pulumi.ComponentResource):
             repository=azuredevops.BuildDefinitionRepositoryArgs(
                 repo_type="TfsGit",
                 repo_id=self._args.repository_id,
-                branch_name=naming.branch_ref(self._args.default_branch),
+                branch_name=self._branch,
                 yml_path=yaml,
                 report_build_status=True,
             ),
-            ci_trigger=azuredevops.BuildDefinitionCiTriggerArgs(use_yaml=True),
+            ci_trigger=ci_trigger,
+            schedules=[schedule] if schedule else None,
             features=[azuredevops.BuildDefinitionFeatureArgs(skip_first_run=True)],
             variables=[
                 azuredevops.BuildDefinitionVariableArgs(name=key, value=value, allow_override=False)

@@ -112,9 +112,13 @@ def test_production_gets_what_was_tested_by_its_digest() -> None:
     assert "deploy --artifact . --stack prod --digest $(testedDigest)" in str(stage("Production"))
 
 
-def test_both_environments_are_compared_with_what_was_deployed_every_night() -> None:
-    assert DRIFT["trigger"] == "none"
-    assert DRIFT["schedules"][0]["branches"]["include"] == [naming.DEFAULT_BRANCH]
+@pytest.mark.parametrize("pipeline", [RELEASE, DRIFT], ids=["release", "drift"])
+def test_what_signs_in_as_who_deploys_has_no_trigger_that_its_definition_overrides(pipeline: dict[str, Any]) -> None:
+    assert pipeline["trigger"] == "none"
+    assert "schedules" not in pipeline
+
+
+def test_drift_compares_both_environments_with_what_was_deployed() -> None:
     groups = [job["variables"][0]["group"] for job in DRIFT["jobs"]]
     assert groups == [naming.variable_group(environment) for environment in ("test", "production")]
 

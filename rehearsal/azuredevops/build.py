@@ -6,8 +6,9 @@ https://learn.microsoft.com/rest/api/azure/devops/build and https://learn.micros
 import re
 
 from rehearsal.azuredevops import agents, identities, permissions, projects
-from rehearsal.azuredevops.context import Call, now
+from rehearsal.azuredevops.context import Call, new_id, now
 from rehearsal.azuredevops.errors import ServiceError, invalid, missing_value
+from rehearsal.azuredevops.gates_time_zones import IANA_NAMES
 from rehearsal.azuredevops.permissions import BUILD, PROJECT
 from rehearsal.azuredevops.projects import project_of
 from rehearsal.azuredevops.routing import Answer, location
@@ -107,7 +108,28 @@ def _checked(call: Call, project: Document, mine: int | None = None) -> Document
     if repository.get("type") == "TfsGit":
         _check_repository(call, str(repository.get("id", "")))
     _queue(call, project, body.get("queue"))
+    for schedule in schedules(body):
+        _check_schedule(schedule)
+        schedule["scheduleJobId"] = new_id()  # "filled in when a definition is added or updated", whatever is sent
     return body | {"name": name, "path": path}
+
+
+def schedules(body: Document) -> list[Document]:
+    """The schedules of a definition's settings: https://learn.microsoft.com/rest/api/azure/devops/build/definitions."""
+    of_kind = (each for each in body.get("triggers") or [] if each.get("triggerType") == "schedule")
+    return [schedule for trigger in of_kind for schedule in trigger.get("schedules") or []]
+
+
+def _check_schedule(given: Document) -> None:
+    """What the real service says of a wrong one isn't known. This one wants all that the provider sends."""
+    numbers = {"daysToBuild": range(1, 128), "startHours": range(24), "startMinutes": range(60)}
+    for name, allowed in numbers.items():
+        if given.get(name) not in allowed:
+            raise invalid(f"The value '{given.get(name)}' is not valid for {name} of a schedule.")
+    if given.get("timeZoneId") not in IANA_NAMES:
+        raise invalid(f"The time zone '{given.get('timeZoneId')}' of a schedule is not known.")
+    if not isinstance(given.get("scheduleOnlyWithChanges"), bool) or not given.get("branchFilters"):
+        raise missing_value("branchFilters and scheduleOnlyWithChanges")
 
 
 def _check_repository(call: Call, id_: str) -> None:

@@ -54,10 +54,26 @@ def test_creating_the_pipelines_starts_no_run(program: Program) -> None:
         assert pipeline.inputs["features"] == [{"skipFirstRun": True}]
 
 
-def test_the_triggers_are_those_of_the_yaml(program: Program) -> None:
-    for pipeline in made(program).all("BuildDefinition"):
-        assert pipeline.inputs["ciTrigger"] == {"useYaml": True}
-        assert "pullRequestTrigger" not in pipeline.inputs
+def test_the_build_alone_takes_its_trigger_from_its_yaml(program: Program) -> None:
+    build, release, drift = made(program).all("BuildDefinition")
+    assert build.inputs["ciTrigger"] == {"useYaml": True}
+    assert "schedules" not in build.inputs
+    for pipeline in (release, drift):
+        assert "ciTrigger" not in pipeline.inputs  # with none at all the YAML's is overridden
+    for pipeline in (build, release, drift):
+        assert not {"pullRequestTrigger", "buildCompletionTriggers"} & pipeline.inputs.keys()
+
+
+def test_no_branch_can_give_release_or_drift_a_schedule(program: Program) -> None:
+    """Schedules of a definition, whichever they are, keep those of the YAML from counting."""
+    _, release, drift = made(program).all("BuildDefinition")
+    (never,) = release.inputs["schedules"]
+    assert never["branchFilters"] == [{"includes": ["refs/heads/main"], "excludes": ["refs/heads/main"]}]
+    (nightly,) = drift.inputs["schedules"]
+    assert nightly["branchFilters"] == [{"includes": ["refs/heads/main"]}]
+    assert nightly["daysToBuilds"] == ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+    assert (nightly["startHours"], nightly["startMinutes"]) == (2, 30)
+    assert nightly["scheduleOnlyWithChanges"] is False
 
 
 def test_nobody_sets_a_variable_at_queue_time(program: Program) -> None:

@@ -110,6 +110,20 @@ def test_the_pipelines_read_their_yaml_from_main_and_have_not_run(deployed: Syst
     assert build.get_builds(outputs["project_id"]) == []
 
 
+def test_no_branch_can_start_what_signs_in_as_who_deploys(deployed: System) -> None:
+    """`trigger` and `schedules` of a branch's YAML count only where the definition doesn't override them."""
+    outputs = deployed.project.outputs("test")
+    build = deployed.azure_clients().get_build_client()
+    triggers = {
+        name: build.get_definition(outputs["project_id"], outputs[f"{name}_pipeline_id"]).triggers
+        for name in ("build", "release", "drift")
+    }
+    kinds = {name: [each["triggerType"] for each in found] for name, found in triggers.items()}
+    assert kinds == {"build": ["continuousIntegration"], "release": ["schedule"], "drift": ["schedule"]}
+    branches = {name: triggers[name][0]["schedules"][0]["branchFilters"] for name in ("release", "drift")}
+    assert branches == {"release": ["+refs/heads/main", "-refs/heads/main"], "drift": ["+refs/heads/main"]}
+
+
 def test_production_asks_the_approvers_and_never_the_requester(deployed: System) -> None:
     outputs = deployed.project.outputs("test")
     approval = checks(deployed, "prod")["Approval"]

@@ -252,6 +252,17 @@ def test_a_pipeline_that_cannot_start_says_why_where_it_was_started(team: Team, 
     assert "Check" in dana.refusal
 
 
+def test_a_pipeline_that_no_push_starts_says_so(team: Team, at_azure_devops: SignIn) -> None:
+    place = f"build/definitions/{team.definitions['release']}"
+    words = "No push starts this pipeline"
+    dana = at_azure_devops("Dana")
+    dana.open(f"/rehearsal/{team.project.name}/_build?definitionId={team.definitions['release']}")
+    assert words not in dana.text()
+    team.call("PUT", place, team.call("GET", place) | {"triggers": []})
+    dana.page.reload()
+    assert words in dana.text()
+
+
 def test_a_run_that_its_push_could_not_start_says_why(team: Team, at_azure_devops: SignIn) -> None:
     text = BUILD.replace("trigger: none", "trigger: [main]").replace("script: echo lint", "task: Nothing@9")
     team.push("main", "build.yml", text, user="administrator")

@@ -1,14 +1,20 @@
 """Runs that the clock starts: https://learn.microsoft.com/azure/devops/pipelines/process/scheduled-triggers.
 
-What is due is decided by the YAML of each branch, for that branch. Minutes are UTC.
+What is due is decided by the YAML of each branch, for that branch, in UTC; unless the pipeline's settings have
+schedules of their own, in their own time zones: then those of the YAML don't count.
 """
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
-from rehearsal.agent.language.plan import Schedule
-from rehearsal.azuredevops import git_store, users
+from rehearsal.agent.language.errors import Position
+from rehearsal.agent.language.plan import Filter, Schedule
+from rehearsal.azuredevops import build, git_store, users
 from rehearsal.azuredevops.context import Service, fixed_id
 from rehearsal.azuredevops.errors import ServiceError
+from rehearsal.azuredevops.gates_time_zones import IANA_NAMES
+from rehearsal.azuredevops.git_store import Git
 from rehearsal.azuredevops.runs import documents, filters, queueing, sources
 from rehearsal.azuredevops.runs.queueing import Request
 from rehearsal.store import Document
@@ -96,21 +102,50 @@ def _look_at(service: Service, project: Document, definition: Document, minutes:
     if repository is None:
         return
     here = git_store.git(service, repository)
-    path = definition["body"]["process"]["yamlFilename"].strip("/")
+    of_settings = list(_of_settings(definition))
     for branch, commit in here.refs(_HEADS).items():
-        text = sources.reader(here, commit)(path)
-        if text is None or "schedules" not in text:
-            continue  # what isn't there needn't be compiled
         asked = _request(service, branch, commit)
-        try:
-            plan = sources.compiled(service, project, queueing.draft(service, project, definition["id"], asked))
-        except ServiceError:
-            continue  # a file that can't be read has no schedule
-        for schedule in plan.schedules:
+        known = of_settings or [(each, UTC) for each in _of_yaml(service, project, definition, here, asked)]
+        for schedule, zone in known:
             wanted = filters.branch(schedule.branches, branch.removeprefix(_HEADS))
-            if wanted and _due(schedule, minutes) and _wanted(service, project, definition, asked, schedule):
+            due = wanted and _due(schedule, [each.astimezone(zone) for each in minutes])
+            if due and _wanted(service, project, definition, asked, schedule):
                 queueing.start(service, project, definition["id"], asked)
                 break
+
+
+def _of_yaml(
+    service: Service, project: Document, definition: Document, here: Git, asked: Request
+) -> tuple[Schedule, ...]:
+    """The schedules that a branch gives itself."""
+    text = sources.reader(here, str(asked.commit))(definition["body"]["process"]["yamlFilename"].strip("/"))
+    if text is None or "schedules" not in text:
+        return ()  # what isn't there needn't be compiled
+    try:
+        return sources.compiled(service, project, queueing.draft(service, project, definition["id"], asked)).schedules
+    except ServiceError:
+        return ()  # a file that can't be read has no schedule
+
+
+def _of_settings(definition: Document) -> Iterator[tuple[Schedule, tzinfo]]:
+    """The schedules of the pipeline's settings, with their time zones. Where there are any, the YAML's don't count:
+    https://learn.microsoft.com/azure/devops/pipelines/process/scheduled-triggers#scheduled-triggers.
+    """
+    for each in build.schedules(definition["body"]):
+        days = [str((number + 1) % 7) for number in range(7) if int(each["daysToBuild"]) >> number & 1]
+        names = [str(name) for name in each["branchFilters"]]
+        schedule = Schedule(
+            cron=f"{each['startMinutes']} {each['startHours']} * * {','.join(days)}",
+            display_name="",
+            branches=Filter(
+                tuple(name[1:] for name in names if name.startswith("+")),
+                tuple(name[1:] for name in names if name.startswith("-")),
+            ),
+            batch=False,
+            always=not each["scheduleOnlyWithChanges"],
+            position=Position("the pipeline's settings", 1, 1),
+        )
+        yield schedule, ZoneInfo(IANA_NAMES[each["timeZoneId"]])
 
 
 def _request(service: Service, branch: str, commit: str) -> Request:

@@ -56,7 +56,11 @@ def _skipped(here: Git, commit: str) -> bool:
 
 
 def _takes_pushes(definition: Document) -> bool:
-    """Whether the settings leave the trigger to the YAML: without such an entry pushes start nothing."""
+    """Whether the settings leave the trigger to the YAML: without such an entry it is overridden, and switched off.
+
+    https://learn.microsoft.com/azure/devops/pipelines/troubleshooting/troubleshoot-triggers; that it is the entry which
+    says so, https://github.com/github/gh-gei/issues/1237 shows. The end of other pipelines' runs isn't asked for here.
+    """
     return any(
         each.get("triggerType") == "continuousIntegration" and each.get("settingsSourceType") == 2
         for each in definition["body"].get("triggers") or []

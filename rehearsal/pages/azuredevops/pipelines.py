@@ -35,6 +35,7 @@ async def _pipeline(visit: Visit, project: str, id_: str) -> Page:
     content = {
         "project": project,
         "definition": definition,
+        "overrides": _overrides(definition),
         "runs": runs[:100],
         "branches": branches,
         "default": (definition.get("repository") or {}).get("defaultBranch") or "refs/heads/main",
@@ -42,6 +43,17 @@ async def _pipeline(visit: Visit, project: str, id_: str) -> Page:
         "parameters": [_parameter(each) for each in _listed(file, "parameters") if "name" in each],
     }
     return Page("azuredevops/pipeline.html.j2", content)
+
+
+def _overrides(definition: Document) -> list[str]:
+    """What the pipeline's settings say about its starts, whatever stands in the YAML."""
+    triggers = definition.get("triggers") or []
+    told = []
+    if not any(each.get("settingsSourceType") == 2 for each in triggers):
+        told.append("No push starts this pipeline: its settings override the trigger of the YAML.")
+    if any(each.get("schedules") for each in triggers):
+        told.append("Schedules are those of its settings: they override the schedules of the YAML.")
+    return told
 
 
 async def _file(visit: Visit, project: str, definition: Document) -> Any:

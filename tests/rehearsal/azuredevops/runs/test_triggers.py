@@ -1,7 +1,8 @@
 """What starts runs by itself, and what doesn't: filters, batches, schedules."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,6 +82,62 @@ jobs: [{job: one, steps: [{script: echo}]}]
     assert len(pipelines.runs_of(definition)) == 2
 
 
+FOR_EVERY_BRANCH = """
+trigger: {branches: {include: ['*']}}
+schedules:
+  - {cron: "0 4 * * *", displayName: nightly, branches: {include: ['*']}, always: true}
+resources:
+  pipelines: [{pipeline: build, source: build, trigger: {branches: {include: [main]}}}]
+jobs: [{job: two, steps: [{script: echo}]}]
+"""
+
+
+def schedule(*branches: str, **more: Any) -> dict[str, Any]:
+    """A schedule of a pipeline's settings, as the provider sends it: every day at 02:30 UTC."""
+    given = {
+        "branchFilters": list(branches),
+        "daysToBuild": 127,
+        "startHours": 2,
+        "startMinutes": 30,
+        "timeZoneId": "UTC",
+        "scheduleOnlyWithChanges": False,
+        "scheduleJobId": None,
+    }
+    return {"triggerType": "schedule", "schedules": [given | more]}
+
+
+def test_no_push_starts_a_pipeline_whose_settings_override_the_trigger_but_the_end_of_a_build_does(
+    pipelines: Pipelines,
+) -> None:
+    builds = "trigger: {branches: {include: ['*']}}\njobs: [{job: one, steps: [{script: echo}]}]"
+    release = pipelines.define("release", FOR_EVERY_BRANCH)
+    build = pipelines.define("build", builds, ci=True)
+    agent = pipelines.agent()
+    pipelines.push({"release.yml": FOR_EVERY_BRANCH + "# changed"}, branch="feature")
+    pipelines.first_run_of(build)
+    agent.work("one")
+    pipelines.ended(pipelines.first_run_of(build)["id"])
+    pipelines.push({"a": "1"})
+    pipelines.first_run_of(build, 2)
+    agent.work("one", "two")
+    (run,) = pipelines.runs_of(release)
+    assert (run["reason"], run["sourceBranch"]) == ("resourceTrigger", "refs/heads/main")
+    assert pipelines.http().get(f"build/definitions/{release}").json()["triggers"] == []
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"daysToBuild": 0}, {"startHours": 24}, {"timeZoneId": "Mars"}, {"branchFilters": []}]
+)
+def test_a_schedule_of_the_settings_that_makes_no_sense_is_refused(pipelines: Pipelines, wrong: dict[str, Any]) -> None:
+    definition = pipelines.define("build", FOR_EVERY_BRANCH)
+    body = pipelines.http().get(f"build/definitions/{definition}").json() | {
+        "triggers": [schedule("+refs/heads/main", **wrong)]
+    }
+    answer = pipelines.http().put(f"build/definitions/{definition}", json=body)
+    assert answer.status_code == 400
+    assert next(iter(wrong)) in answer.text or "Mars" in answer.text
+
+
 @pytest.mark.parametrize(
     ("cron", "time", "due"),
     [
@@ -130,3 +187,32 @@ jobs: [{job: one, steps: [{script: echo}]}]
     schedules.look(service, datetime(2100, 1, 6, 4, 0, tzinfo=UTC))
     assert len(pipelines.runs_of(definition)) == 2
     service.store.close()
+
+
+def test_schedules_of_the_settings_count_and_those_of_a_branch_then_do_not(pipelines: Pipelines, state: Path) -> None:
+    main = "refs/heads/main"
+    nightly = pipelines.define("drift", FOR_EVERY_BRANCH, triggers=[schedule(f"+{main}")])
+    never = pipelines.define("never", FOR_EVERY_BRANCH, triggers=[schedule(f"+{main}", f"-{main}")])
+    of_yaml = pipelines.define("of-yaml", FOR_EVERY_BRANCH)
+    there = {"daysToBuild": 1, "timeZoneId": "W. Europe Standard Time"}  # Monday, and an hour before UTC in winter
+    elsewhere = pipelines.define("elsewhere", FOR_EVERY_BRANCH, triggers=[schedule(f"+{main}", **there)])
+    pipelines.push({"a": "1"}, branch="feature")
+    service = Service(state, CREDENTIALS, orchestrated=True)
+    found: dict[int, list[tuple[int, int, int, str]]] = {each: [] for each in (nightly, never, of_yaml, elsewhere)}
+    for day in (10, 11):  # a Sunday, a Monday
+        for hour, minute in ((1, 30), (2, 30), (4, 0)):
+            before = {each: len(pipelines.runs_of(each)) for each in found}
+            schedules.look(service, datetime(2100, 1, day, hour, minute, tzinfo=UTC) - timedelta(minutes=1))
+            schedules.look(service, datetime(2100, 1, day, hour, minute, tzinfo=UTC))
+            for each, starts in found.items():
+                new = pipelines.runs_of(each)[before[each] :]
+                starts.extend((day, hour, minute, run["sourceBranch"]) for run in new)
+    service.store.close()
+    assert found == {
+        nightly: [(10, 2, 30, main), (11, 2, 30, main)],
+        never: [],
+        of_yaml: [(day, 4, 0, f"refs/heads/{name}") for day in (10, 11) for name in ("feature", "main")],
+        elsewhere: [(11, 1, 30, main)],
+    }
+    (kept,) = pipelines.http().get(f"build/definitions/{nightly}").json()["triggers"][0]["schedules"]
+    assert kept["scheduleJobId"]
