@@ -190,6 +190,9 @@ KNOWN: Mapping[str, Task] = {
 CHECKOUT = Task("Checkout", 1, "Get sources", "Get sources from a repository", ())
 """What `checkout` is carried out by; nobody can name it."""
 
+_ABSENT = {"azurecli": "it signs in to Azure with a service connection, and there is no Azure in the rehearsal"}
+"""Tasks that can't be had here, in lower case, and why. All others that aren't known are missing, as on the service."""
+
 _SHELLS = ("script", "bash")
 _CHECKOUT_INPUTS = ("clean", "fetchDepth", "fetchTags", "persistCredentials", "path")
 _OFF = ("false", "")
@@ -228,6 +231,10 @@ def _check_checkout(step: CheckoutStep) -> None:
 
 def _check_task(step: TaskStep, job: Job) -> None:
     task = find(step)
+    why = _ABSENT.get(step.task.lower())
+    if why is not None:
+        message = f"'{step.task}@{step.version}' is not supported in the rehearsal: {why} (job '{job.name}')"
+        raise PipelineError(message, step.position)
     if task is None:
         # The service's own words; what it says after them is where to get the task.
         message = (

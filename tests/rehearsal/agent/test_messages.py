@@ -68,7 +68,7 @@ def test_a_job_does_not_show_its_secrets_when_it_is_printed() -> None:
     [
         ("task: Npm@1", "The pipeline references a task called 'Npm'"),
         ("task: Bash@2", "The pipeline references a task called 'Bash'"),
-        ("task: AzureCLI@2", "The pipeline references a task called 'AzureCLI'"),
+        ("task: AzureCLI@2", "'AzureCLI@2' is not supported in the rehearsal: it signs in to Azure"),
         ("pwsh: echo", "'pwsh' steps are not supported"),
         ("{task: PublishPipelineArtifact@1, inputs: {fileSharePath: x}}", "Input 'fileSharePath'"),
         ("{checkout: self, submodules: true}", "'submodules' of checkout is not supported"),
@@ -128,8 +128,21 @@ _ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.mark.parametrize("path", sorted(path.name for path in (_ROOT / "pipelines").glob("*.yml")))
 def test_the_projects_own_pipelines_use_nothing_that_the_agent_would_refuse(path: str) -> None:
-    def read(name: str) -> str | None:
-        file = _ROOT / name.strip("/")
-        return file.read_text() if file.is_file() else None
+    check(compile_pipeline(f"pipelines/{path}", _read, find_group=lambda _: {}))
 
-    check(compile_pipeline(f"pipelines/{path}", read, find_group=lambda _: {}))
+
+@pytest.mark.parametrize("path", sorted(path.name for path in (_ROOT / "pipelines").glob("*.yml")))
+def test_with_a_service_connection_they_are_refused_by_the_name_of_the_task_that_would_use_it(path: str) -> None:
+    def with_connection(name: str) -> str | None:
+        text = _read(name)
+        return text.replace('azureServiceConnection: ""', "azureServiceConnection: azure") if text else text
+
+    with pytest.raises(PipelineError, match="there is no Azure in the rehearsal") as error:
+        check(compile_pipeline(f"pipelines/{path}", with_connection, find_group=lambda _: {}))
+    assert error.value.position is not None
+    assert error.value.position.file == "/pipelines/templates/delivery.yml"
+
+
+def _read(name: str) -> str | None:
+    file = _ROOT / name.strip("/")
+    return file.read_text() if file.is_file() else None
