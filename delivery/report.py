@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from delivery.cells import CellChange
 from delivery.preview_changes import Change, Value
@@ -141,7 +142,8 @@ class Report:
             lines = f": +{each.added:,} −{each.removed:,} lines" if each.cells else ""
             note: Words = (" (", Code(each.note), ")") if each.note else ()
             done = "changed" if each.operation == "update" else DONE[each.operation]
-            yield Item(words=(Code(each.source), f" is {done} in {' and '.join(each.stacks)}{lines}", *note, "."))
+            told: Words = (Code(each.source), f" is {done} in {' and '.join(each.stacks)}{lines}", *note, ".")
+            yield Item(words=told, place=_folder(each.source))
 
     def _rest(self) -> Iterator[Item]:
         for each in self.changes:
@@ -163,7 +165,8 @@ class Report:
                 named += [", " if named else "", Code(source)]
             rest = len(sources) - MOST_NAMES
             others = (f" and the very same in {rest:,} more",) if rest > 0 else ()
-            yield Item(words=(*named, *others), differences=tuple(_difference(cell) for cell in files[0].cells))
+            below = tuple(_difference(cell) for cell in files[0].cells)
+            yield Item(words=(*named, *others), differences=below, place=_folder(sources[0]))
 
     def _warnings(self) -> Iterator[Item]:
         for stack, warning in self.warnings:
@@ -173,6 +176,10 @@ class Report:
 def _to_look_at(change: Change) -> bool:
     """A notebook that is removed or renamed is everyday work; anything else that is gone isn't."""
     return change.flagged or (change.step.destroys and change.area != "notebooks")
+
+
+def _folder(source: str) -> str:
+    return str(PurePosixPath(source).parent)
 
 
 def _row(cells: Sequence[str]) -> str:

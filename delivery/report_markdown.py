@@ -1,9 +1,10 @@
 """A report as markdown: whole, or shortened to what a comment may hold.
 
 What is kept of a shortened one follows from the order: each section has its share, what it doesn't use goes on to the
-next, and each says how much was left out. Nothing is cut in the middle of a block.
+next, and each says how much was left out, of files also where they are. Nothing is cut in the middle of a block.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from delivery.report_text import Code, Difference, Item, Section, Words, code, fenced, plain, units
@@ -14,6 +15,9 @@ LIMIT = 150_000
 # Of one item's differences, so that one large file doesn't take the place of all others.
 MOST_LINES = 200
 MOST_LINE_LETTERS = 500
+# Of the files that are left out so many folders are named, in so many letters at the most.
+MOST_PLACES = 8
+MOST_PLACES_LETTERS = 600
 
 
 def markdown(title: Words, lead: Sequence[str], sections: Sequence[Section], foot: Sequence[str]) -> str:
@@ -69,21 +73,35 @@ def _fitted(section: Section, room: int) -> str:
     reserve = units(_more(section, 10**9)) + 2
     if used + reserve > room:
         return ""
-    omitted = 0
+    if room > 10 * MOST_PLACES_LETTERS and any(item.place for item in section.items):
+        reserve += MOST_PLACES_LETTERS
+    omitted: list[Item] = []
     for item in section.items:
         text = next((text for text in _ever_shorter(item) if used + units(text) + 2 + reserve <= room), None)
         if text is None:
-            omitted += 1
+            omitted.append(item)
             continue
         parts.append(text)
         used += units(text) + 2
     if omitted:
-        parts.append(_more(section, omitted))
+        told = _more(section, len(omitted))
+        where = f"{told} {_places(omitted)}".rstrip()
+        parts.append(where if used + units(where) + 2 <= room else told)
     return "\n\n".join(parts)
 
 
 def _more(section: Section, number: int) -> str:
     return plain(f"… and {number:,} more {section.more}: see the full report.")
+
+
+def _places(items: Sequence[Item]) -> str:
+    """The folders of most of the files that are left out; nothing where these are no files, or the names too long."""
+    counts = Counter(item.place for item in items if item.place)
+    named = [f"{code(place)} ({number:,})" for place, number in counts.most_common(MOST_PLACES)]
+    rest = len(counts) - MOST_PLACES
+    more = f" and {rest:,} more folders" if rest > 0 else ""
+    told = f"Most of them are in {', '.join(named)}{more}." if rest > 0 else f"They are in {', '.join(named)}."
+    return told if named and units(told) <= MOST_PLACES_LETTERS - 1 else ""
 
 
 def _whole(item: Item) -> str:

@@ -35,11 +35,12 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """A point of a list, what stands below it as points, and text differences."""
+    """A point of a list, what stands below it as points, and text differences. `place` is the folder of a file."""
 
     words: Words
     below: tuple[Words, ...] = ()
     differences: tuple[Difference, ...] = ()
+    place: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

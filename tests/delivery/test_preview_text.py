@@ -142,8 +142,8 @@ def test_a_thousand_changed_notebooks_fit_and_each_kind_of_change_is_seen() -> N
     assert "approvers: 2 before, 1 after" in text
     # As many differences as there is room for, and the rest is said, with the place where it is.
     assert len(re.findall(r"^\+line \d+\.59$", text, re.MULTILINE)) > 50
-    assert re.search(r"… and \d+ more files: see the full report\.", text)
-    assert re.search(r"… and \d+ more differences: see the full report\.", text)
+    assert re.search(r"… and \d+ more files: see the full report\. Most of them are in `notebooks/team_\d+`", text)
+    assert re.search(r"… and \d+ more differences: see the full report\. Most of them are in .* more folders\.", text)
     assert "[The full report](https://dev.azure.com/contoso/p/_build/results?buildId=1)" in text
     assert_no_half_blocks(text)
 
