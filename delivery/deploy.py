@@ -66,7 +66,7 @@ def add_parser(add: Add) -> None:
     made = add("deploy", _command, "an artifact to a stack, read back and recorded", TEXT, CODES)
     made.add_argument("--artifact", type=Path, required=True, help="the artifact's folder")
     made.add_argument("--stack", required=True, help="the stack, such as prod")
-    made.add_argument("--digest", help="the digest that the artifact should have")
+    made.add_argument("--digest", nargs="?", const="", help="the digest that the artifact should have")
     made.add_argument(
         "--approver", action="append", metavar="NAME", help="who approved; else Azure DevOps is asked, in a pipeline"
     )
@@ -76,7 +76,11 @@ def add_parser(add: Add) -> None:
 
 def _command(options: argparse.Namespace) -> int:
     progress = Progress()
-    with prepared(options.artifact, options.digest or None, progress) as artifact:
+    if options.digest == "":
+        # What an expression of the pipeline comes to when the stage that it asks was left out of the run.
+        remedy = "nothing was changed; run the release with all its stages"
+        raise RefusedError([Mistake(key="--digest", found="empty: no stage has tested an artifact", remedy=remedy)])
+    with prepared(options.artifact, options.digest, progress) as artifact:
         stack = read_stack(artifact.folder, options.stack)
         approvers = options.approver or approvers_of(stack, options.project_name, progress)
         outcome = deploy(artifact, stack, tuple(approvers), progress, take_over=options.take_over)

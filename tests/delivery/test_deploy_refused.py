@@ -69,6 +69,14 @@ def test_another_artifact_than_the_tested_one_is_refused(artifact: Path, capsys:
     assert f"{'0' * 64}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("digest", [["--digest"], ["--digest", ""]])
+def test_without_the_digest_of_a_tested_artifact_nothing_is_deployed_where_one_is_asked_for(
+    artifact: Path, digest: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["deploy", "--artifact", str(artifact), "--stack", "prod", *digest]) == 1
+    assert "no stage has tested an artifact" in capsys.readouterr().err
+
+
 def test_an_added_file_and_a_link_are_refused(artifact: Path) -> None:
     (artifact / "components" / "more.py").write_text("")
     (artifact / "notebooks" / "link").symlink_to("load.py")
