@@ -14,38 +14,21 @@ given text: a notebook's cells and the text of its outputs (not its pictures), a
 
 import json
 import re
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
-from detect_secrets.core.plugins.initialize import from_file
-from detect_secrets.core.scan import scan_file
-from detect_secrets.filters.heuristic import is_non_text_file
-from detect_secrets.plugins.base import BasePlugin, RegexBasedDetector
-from detect_secrets.settings import default_settings, get_plugins, get_settings
-from detect_secrets.util.filetype import FileType, determine_file_type
 
 from delivery.console import Mistake, Progress
+from delivery.secret_lines import scanned
 
 ALLOWED = "delivery/allowed_secrets.yaml"
-RULES = Path(__file__).with_name("secret_rules.py")
-# Filters that would hide a file by its name, or a line by a comment or by a call in it.
-REFUSED_FILTERS = (
-    "detect_secrets.filters.heuristic.is_indirect_reference",
-    "detect_secrets.filters.allowlist.is_line_allowlisted",
-    "detect_secrets.filters.heuristic.is_swagger_file",
-)
 # What Pulumi itself writes into a stack's file is encrypted, or says with what: it looks random, and a word in it is
 # `secret`. A known token behind such a key is one nevertheless.
 STACK = re.compile(r"Pulumi\.[^/]+\.yaml")
 ENCRYPTED = re.compile(r"\s*(?:encryptionsalt|encryptedkey|secretsprovider|secure):\s")
 GUESSES = {"Base64 High Entropy String", "Hex High Entropy String", "Secret Keyword"}
-# Lines of no particular file are scanned so many at a time: where nothing is found in them, the scan is shorter.
-CHUNK_LINES = 500
-SETTINGS = (FileType.YAML, FileType.CONFIG, FileType.INI, FileType.PROPERTIES, FileType.TOML)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,45 +68,20 @@ def credentials_among(lines: Sequence[str], progress: Progress) -> set[str]:
         lines: of whatever files.
         progress: hears how far it is.
     """
-    chunks = {
-        f"{start}.py": "\n".join(lines[start : start + CHUNK_LINES]).encode(errors="replace")
-        for start in range(0, len(lines), CHUNK_LINES)
-    }
-    return {line.text for _, line, _ in _found_in(chunks, progress)}
+    # A heading could make a file of settings of them.
+    whole = ["lines", *lines]
+    return {whole[index] for _, found in scanned({"lines.py": whole}, progress) for index in found}
 
 
 def _found_in(files: Mapping[str, bytes], progress: Progress) -> Iterator[tuple[str, Line, str]]:
-    """Path, line and what it seems to be.
-
-    The tool asks each of its plugins about each line, some thirty in all. Most of them are only expressions, which are
-    searched here in a whole file first; where none is found, the tool asks the others alone, in half the time.
-    Settings are left to the tool as a whole, because it rewrites them before it looks.
-    """
+    """Path, line and what it seems to be."""
     texts = {path: lines for path, content in files.items() if path != ALLOWED and (lines := _lines(path, content))}
-    with tempfile.TemporaryDirectory() as scratch, default_settings():
-        own: Iterable[type[BasePlugin]] = from_file(str(RULES))
-        settings = get_settings()
-        settings.configure_plugins([{"name": plugin.__name__} for plugin in own])
-        settings.filters["delivery.secret_rules.is_call_after_keyword"] = {}
-        settings.disable_filters(*REFUSED_FILTERS)
-        expressions = [plugin for plugin in get_plugins() if isinstance(plugin, RegexBasedDetector)]
-        # ^ and $ stand for the ends of a line, as they do where there is only one.
-        patterns = [re.compile(each.pattern, each.flags | re.MULTILINE) for one in expressions for each in one.denylist]
-        special = [path for path, lines in texts.items() if _is_special(path, lines, patterns)]
-        rest = [path for path in texts if path not in set(special)]
-        for done, path in enumerate([*special, *rest]):
-            if done == len(special):
-                settings.disable_plugins(*(type(plugin).__name__ for plugin in expressions))
-            progress.count("scanned for secrets", done, len(texts))
-            for line, kind in _found(Path(scratch, str(done)), path, texts[path]):
-                yield path, line, kind
-
-
-def _is_special(path: str, lines: list[Line], patterns: Iterable[re.Pattern[str]]) -> bool:
-    if determine_file_type(path) in SETTINGS:
-        return True
-    text = "\n".join(line.text for line in lines)
-    return any(pattern.search(text) for pattern in patterns)
+    for path, found in scanned({path: [line.text for line in lines] for path, lines in texts.items()}, progress):
+        for index in sorted(found):
+            line = texts[path][index]
+            meant = found[index] - (GUESSES if STACK.fullmatch(path) and ENCRYPTED.match(line.text) else set())
+            if meant:
+                yield path, line, ", ".join(sorted(meant))
 
 
 def _mistake(path: str, line: Line, kind: str) -> Mistake:
@@ -132,26 +90,6 @@ def _mistake(path: str, line: Line, kind: str) -> Mistake:
         f"scope or a variable; if it is none, add path, line and reason to {ALLOWED}"
     )
     return Mistake(key=path, found=f"{line.place} looks like a secret ({kind})", remedy=remedy)
-
-
-def _found(stem: Path, path: str, lines: list[Line]) -> Iterator[tuple[Line, str]]:
-    """Each line in which something is found, once, with what it seems to be."""
-    # By the extension the tool knows how a file's format writes strings.
-    extension = PurePosixPath(path).suffix
-    if extension == ".ipynb":
-        extension = ".py"
-    elif is_non_text_file(path):
-        extension = ".txt"
-    file = stem.with_name(stem.name + extension)
-    file.write_text("".join(f"{line.text}\n" for line in lines), encoding="utf-8")
-    kinds: dict[int, set[str]] = {}
-    for secret in scan_file(str(file)):
-        kinds.setdefault(secret.line_number, set()).add(secret.type)
-    for number in sorted(kinds):
-        line = lines[number - 1]
-        meant = kinds[number] - (GUESSES if STACK.fullmatch(path) and ENCRYPTED.match(line.text) else set())
-        if meant:
-            yield line, ", ".join(sorted(meant))
 
 
 def _lines(path: str, content: bytes) -> list[Line]:

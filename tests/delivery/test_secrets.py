@@ -177,20 +177,6 @@ def test_what_pulumi_has_encrypted_is_no_credential(line: str) -> None:
     assert scanned("Pulumi.prod.yaml", f"secure: {SECRETS['Databricks']}\n")
 
 
-def test_asking_few_plugins_where_few_can_find_something_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    files = {path.name: path.read_bytes() for path in Path(__file__).parent.glob("*.py")}
-    for number, secret in enumerate(SECRETS.values()):
-        files[f"{number}.py"] = f"first = 1\n{secret}\nlast = f({secret!r})\n".encode()
-        files[f"{number}.ini"] = f"[a]\nkey = {secret}\n".encode()
-    # Among the tool's expressions are some for a whole line.
-    files["line.py"] = f"first = 1\nAKC{letters(ALPHANUMERIC, 20)}\nlast = 2\n".encode()
-    quick = secret_scan.secrets(files, Progress())
-    monkeypatch.setattr(secret_scan, "_is_special", lambda *_: True)
-    assert quick == secret_scan.secrets(files, Progress())
-    assert len(quick) > 2 * len(SECRETS)
-    assert "line.py" in {mistake.key for mistake in quick}
-
-
 def test_the_address_of_a_server_is_no_credential() -> None:
     assert not scanned("notebooks/load.py", "server = '20.42.73.9'\n")
 
