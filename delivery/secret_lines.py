@@ -130,9 +130,13 @@ def _spans(plugin: BasePlugin) -> Spans | None:
         words = re.compile("|".join(DENYLIST), re.IGNORECASE)
         return lambda text: (match.span() for match in words.finditer(text))
     if isinstance(plugin, HighEntropyStringsPlugin):
-        entropy, limit = plugin.calculate_shannon_entropy, plugin.entropy_limit
-        return lambda text: (match.span() for match in plugin.regex.finditer(text) if entropy(match[2]) > limit)
+        return lambda text: (match.span() for match in plugin.regex.finditer(text) if _may_be_random(plugin, match[2]))
     return None
+
+
+def _may_be_random(plugin: HighEntropyStringsPlugin, text: str) -> bool:
+    # Of N different characters the entropy is log2(N) at the most, which is quicker to know.
+    return len(set(text)) >= 2**plugin.entropy_limit and plugin.calculate_shannon_entropy(text) > plugin.entropy_limit
 
 
 def _in_lines(file: Path, lines: Sequence[str], progress: Progress) -> dict[str, set[str]]:
