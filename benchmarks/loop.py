@@ -5,6 +5,7 @@ the rest: the service's and the agent's part.
 """
 
 import os
+import random
 import shutil
 import statistics
 import subprocess
@@ -25,6 +26,7 @@ FILES = 1000
 BYTES = 20_000
 MEGABYTE = 1_000_000
 ROOT = Path(__file__).parents[1]
+WORDS = ("trips", "stations", "weather", "riders", "duration", "distance", "price", "hour", "kind", "region", "quality")
 _PROJECT = ("Pulumi.yaml", "Pulumi.test.yaml", "Pulumi.prod.yaml", "__main__.py", "release_files.py")
 
 
@@ -77,12 +79,21 @@ def _make(project: Path) -> None:
     for name in ("components", "delivery", "tests/release"):
         shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
     (project / "notebooks").mkdir()
-    line = "print('a line of a notebook as people write them, which is about as long as this')\n"
+    chance = random.Random(1)  # noqa: S311 - no secret, only words
     for number in range(FILES):
-        text = f"# Databricks notebook source\n# {number}\n" + line * (BYTES // len(line))
+        text = f"# Databricks notebook source\n# {number}\n"
+        while len(text) < BYTES:
+            text += _line(chance)
         (project / "notebooks" / f"notebook_{number:04}.py").write_text(text)
     git(project, "init", "--quiet", "--initial-branch", "main")
     commit(project, "Everything", "Bench", "bench@example.com")
+
+
+def _line(chance: random.Random) -> str:
+    """A line as people write them, and hardly ever one that is there already: what repeats is scanned once."""
+    table, column, other = (chance.choice(WORDS) for _ in range(3))
+    number, function = chance.randrange(100_000), chance.choice(("sum", "max", "avg"))
+    return f'{table}_{number} = {other}.where("{column} > {number}").groupBy("{other}").agg(F.{function}("{column}"))\n'
 
 
 def _timed(command: list[str], folder: Path) -> float:
