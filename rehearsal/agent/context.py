@@ -27,7 +27,7 @@ class Settings:
 
     Args:
         minute: seconds in a minute of the timeouts of jobs and steps.
-        sigint_seconds, sigterm_seconds: what processes get after each signal.
+        sigint_seconds, sigterm_seconds: what processes get after each signal, by default as with Azure's agent.
         retry_pause: seconds before a failed step is tried for the first time again; more each time.
     """
 

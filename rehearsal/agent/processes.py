@@ -17,11 +17,9 @@ from typing import IO
 
 import psutil
 
-MARK = "VSTS_PROCESS_LOOKUP_ID"
-SIGINT_SECONDS = 7.5
-SIGTERM_SECONDS = 2.5
-"""How long a process may take after each signal, as with Azure's agent."""
+from rehearsal.marked import end
 
+MARK = "VSTS_PROCESS_LOOKUP_ID"
 _DRAIN_SECONDS = 2.0  # what holds a step's output open after its process has ended may go on writing for so long
 _SEPARATOR = "|"  # between the marks of an agent and of one that runs within its step
 
@@ -88,7 +86,7 @@ class StepProcess:
             except ProcessLookupError:
                 break
             self.ended.wait(seconds)
-        end(lambda mark: mark == self._mark, [*tree, *self._descendants()])
+        _end(lambda mark: mark == self._mark, [*tree, *self._descendants()])
 
     def finish(self) -> tuple[int, list[str]]:
         """The exit code of the ended process, its output read to the end, and what it had left behind and was ended.
@@ -99,7 +97,7 @@ class StepProcess:
         deadline = time.monotonic() + _DRAIN_SECONDS
         for reader in self._readers:
             reader.join(max(0.0, deadline - time.monotonic()))
-        left = end(lambda mark: mark == self._mark)
+        left = _end(lambda mark: mark == self._mark)
         for reader in self._readers:
             reader.join()
         return self._process.returncode, left
@@ -114,39 +112,11 @@ class StepProcess:
 
 def end_marked(prefix: str) -> list[str]:
     """Ends at once all processes whose mark begins so, e.g. those of an agent that was killed; names them."""
-    return end(lambda mark: mark.startswith(prefix))
+    return _end(lambda mark: mark.startswith(prefix))
 
 
-def end(wanted: Callable[[str], bool], others: Iterable[psutil.Process] = ()) -> list[str]:
-    """Ends at once the processes with such a mark, and the others; names them."""
-    names: dict[int, str] = {}
-    # Several rounds: a process may be about to start another.
-    for number in range(5):
-        found = [*_marked(wanted), *(others if number == 0 else ())]
-        alive = {process.pid: process for process in found if process.is_running()}
-        if not alive:
-            break
-        for process in alive.values():
-            try:
-                names[process.pid] = process.name()
-                process.kill()
-            except psutil.Error:
-                continue
-        psutil.wait_procs(list(alive.values()), timeout=2)
-    return [f"pid ({pid}) ({name})" for pid, name in names.items()]
-
-
-def _marked(wanted: Callable[[str], bool]) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            marks = process.environ().get(MARK, "")
-            zombie = bool(marks) and process.status() == psutil.STATUS_ZOMBIE
-        except (psutil.Error, OSError):
-            continue  # ended meanwhile, or another user's
-        if marks and not zombie and process.pid != os.getpid() and any(map(wanted, marks.split(_SEPARATOR))):
-            found.append(process)
-    return found
+def _end(wanted: Callable[[str], bool], others: Iterable[psutil.Process] = ()) -> list[str]:
+    return end(MARK, lambda marks: any(map(wanted, marks.split(_SEPARATOR))), others)
 
 
 def _read(stream: IO[bytes], write: Write) -> None:

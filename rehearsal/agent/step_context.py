@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -38,15 +38,24 @@ class StepContext:
         step: as it stands in the pipeline.
         record: its record.
         env: its `env`, macros replaced.
+        execute: carries out a logging command that a process has written, and gets its line too.
     """
 
-    def __init__(self, job: JobContext, step: Step, record: Record, env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        job: JobContext,
+        step: Step,
+        record: Record,
+        env: Mapping[str, str],
+        execute: Callable[["StepContext", commands.LoggingCommand, str], None],
+    ) -> None:
         self.job = job
         self.step = step
         self.record = record
         self.result: Result = "Succeeded"
         self.output_names: set[str] = set()
         self._env = env
+        self._execute = execute
         self._lock = threading.RLock()  # standard output and errors are read by two threads
         minutes = step.timeout_minutes
         self._deadline = time.monotonic() + minutes * job.settings.minute if minutes else None
@@ -101,12 +110,10 @@ class StepContext:
     def line(self, text: str) -> None:
         """Takes a line that a process has written: a logging command, or output."""
         # Commands and their order count; they are carried out one by one, and what follows sees their effect.
-        from rehearsal.agent.logging_commands import execute  # noqa: PLC0415 - the two need each other
-
         with self._lock:
             command = commands.parse(text)
             if command is not None:
-                execute(self, command, text)
+                self._execute(self, command, text)
                 return
         if commands.KEYWORD in text:
             self.warning(

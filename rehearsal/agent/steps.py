@@ -10,6 +10,7 @@ from rehearsal.agent.language.conditions import Result, StepContexts, evaluate
 from rehearsal.agent.language.errors import ExpressionError
 from rehearsal.agent.language.plan import Step
 from rehearsal.agent.language.runtime import ReadOnlyError
+from rehearsal.agent.logging_commands import execute
 from rehearsal.agent.step_context import StepCanceledError, StepContext, StepTimedOutError, TaskFailedError
 from rehearsal.agent.tasks.running import carry_out
 
@@ -35,7 +36,7 @@ def run_step(job: JobContext, step: Step, record: Record, *, several: bool) -> N
     job.variables.provide("System.TaskDisplayName", record.name)
     job.variables.provide("System.TaskInstanceId", record.id)
     env = {name: job.variables.expand(value) for name, value in step.env.items()}
-    context = StepContext(job, step, record, env)
+    context = StepContext(job, step, record, env, execute)
     try:
         wanted = not job.cancellation.over and evaluate(step.condition, _known(job, job.status))
     except ExpressionError as error:

@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
 from rehearsal.databricks.compute import MARKER
+from rehearsal.marked import end, having
 from rehearsal.store import Document
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -103,39 +104,17 @@ def find(known: Document) -> psutil.Process | None:
 
 def marked(variable: str, value: str) -> list[psutil.Process]:
     """The processes with this variable in their environment."""
-    return _where(variable, lambda found: found == value)
+    return having(variable, lambda found: found == value)
 
 
 def sweep(variable: str, value: str) -> None:
     """Ends at once what is left with this variable in its environment."""
-    _sweep(variable, lambda found: found == value)
+    end(variable, lambda found: found == value)
 
 
 def sweep_below(folder: Path) -> None:
     """Ends at once the tasks whose folders are below this one."""
-    _sweep(TASK, lambda task: Path(task).is_relative_to(folder))
-
-
-def _where(variable: str, wanted: Callable[[str], bool]) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            value = process.environ().get(variable)
-        except (psutil.Error, OSError):
-            continue  # ended meanwhile, or another user's
-        if value is not None and process.pid != os.getpid() and wanted(value):
-            found.append(process)
-    return found
-
-
-def _sweep(variable: str, wanted: Callable[[str], bool]) -> None:
-    # Several rounds: a process may be about to start another.
-    for _ in range(5):
-        left = _where(variable, wanted)
-        if not left:
-            return
-        _signal(left, signal.SIGKILL)
-        psutil.wait_procs(left, timeout=2)
+    end(TASK, lambda task: Path(task).is_relative_to(folder))
 
 
 def end_all(runs: Path, grace_seconds: float = 3) -> int:
