@@ -13,13 +13,13 @@ from urllib.parse import unquote
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
-from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from rehearsal.azuredevops import git_store, identities, permissions, push_rules
 from rehearsal.azuredevops.context import ORGANIZATION, Service, by_name, is_id
 from rehearsal.azuredevops.errors import ServiceError, repository_not_found, stale_reference
 from rehearsal.azuredevops.git_store import NOTHING, Git, GitError, RefUpdate, environment, git, update_refs
+from rehearsal.azuredevops.routing import PatternRoute
 from rehearsal.store import Document
 
 _PATH = re.compile(
@@ -48,15 +48,12 @@ def read_packets(body: bytes) -> tuple[list[bytes], int]:
     return packets, position
 
 
-class GitRoute(BaseRoute):
+class GitRoute(PatternRoute):
     """Serves every repository under `/{organization}/{project}/_git/{repository}`."""
 
     def __init__(self, service: Service) -> None:
+        super().__init__(_PATH)
         self._service = service
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        found = _PATH.fullmatch(scope["path"]) if scope["type"] == "http" else None
-        return (Match.FULL, {"path_params": found.groupdict()}) if found else (Match.NONE, {})
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)

@@ -97,6 +97,17 @@ def _pattern(there: Location) -> re.Pattern[str]:
     return re.compile(f"{prefix}/{ORGANIZATION}{pattern}/?", re.IGNORECASE)
 
 
+class PatternRoute(BaseRoute):
+    """What is served below paths that a pattern matches as a whole. Its groups are the request's `path_params`."""
+
+    def __init__(self, pattern: re.Pattern[str]) -> None:
+        self._pattern = pattern
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        found = self._pattern.fullmatch(scope["path"]) if scope["type"] == "http" else None
+        return (Match.FULL, {"path_params": found.groupdict()}) if found else (Match.NONE, {})
+
+
 class LocationRoute(BaseRoute):
     """Serves one location: signs the user in, runs the handler in a thread, words its errors."""
 

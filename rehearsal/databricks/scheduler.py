@@ -23,6 +23,7 @@ from rehearsal.databricks.run_machine import HOLDS_SLOT, Turn
 from rehearsal.databricks.run_states import WORKLOAD_FAILED, ending
 from rehearsal.databricks.run_tasks import RefusedError
 from rehearsal.store import Document, Store
+from rehearsal.worker import Worker
 
 _POLL = 0.15  # seconds between two looks while a process runs
 
@@ -42,9 +43,7 @@ class Scheduler:
         self._clusters = Clusters(store, compute, self._children)
         self._session = secrets.token_hex(4)
         self._lock = threading.RLock()
-        self._look = threading.Event()
-        self._stopping = False
-        self._thread: threading.Thread | None = None
+        self._worker = Worker("runs", self.step)
         self._signaled: dict[int, float] = {}
         self._sink = mail_sink.MailSink(compute.mail)
         self._sender = notifications.Sender(store, lambda: compute.smtp or self._sink.address(), compute.retry_seconds)
@@ -55,16 +54,12 @@ class Scheduler:
 
     def wake(self) -> None:
         """Has the thread look at once; starts it at the first time."""
-        self._look.set()
-        if self._thread is None and not self._stopping:
-            self._thread = threading.Thread(target=self._loop, name="runs", daemon=True)
-            self._thread.start()
+        self._worker.wake()
 
     def close(self) -> None:
         """Ends all runs, their processes and the clusters. For the orderly end of the server."""
         with self._lock:
-            self._stopping = True
-            self._look.set()
+            self._worker.stop()
             processes.end_all(self._compute.runs, self._compute.grace_seconds)
             self._children.forget()
             why = ending(
@@ -75,8 +70,7 @@ class Scheduler:
                     self._end_with_server(int(key), why)
                 for key, _ in self._store.items("cluster"):
                     self._store.delete("cluster", key)
-        if self._thread is not None:
-            self._thread.join(10)
+        self._worker.join()
         self._sender.close()
         self._sink.close()
 
@@ -103,20 +97,10 @@ class Scheduler:
         run["repairs"][-1] |= {"end_time": run["end_time"], "ending": why}
         run_documents.keep(self._store, run)
 
-    def _loop(self) -> None:
-        while not self._stopping:
-            self._look.clear()
-            try:
-                pause = self.step()
-            except Exception:  # noqa: BLE001 - a mistake in one look must not end all runs; the log has it
-                traceback.print_exc(file=sys.stderr)
-                pause = 1.0
-            self._look.wait(pause)
-
     def step(self) -> float | None:
         """One look at everything; gives the seconds until the next one is due, None for when something is asked."""
         with self._lock:
-            if self._stopping:
+            if self._worker.stopping:
                 return None
             keys = [int(key) for key, _ in self._store.items("active")]
             for run_id in keys:

@@ -15,6 +15,7 @@ from rehearsal.azuredevops.errors import ServiceError
 from rehearsal.azuredevops.runs import documents, machine, schedules, sources
 from rehearsal.azuredevops.runs.machine import Turn
 from rehearsal.store import Document
+from rehearsal.worker import Worker
 
 _POLL = 0.25  # seconds between two looks while there are runs: approvals and time limits wake nobody
 
@@ -31,23 +32,16 @@ class Orchestrator:
         self._service = service
         self._agent_timeout = agent_timeout
         self._since = time.time()
-        self._look = threading.Event()
-        self._stopping = False
         self._lock = threading.Lock()
         self._agents: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
-        service.wake = self.wake
-        self._thread = threading.Thread(target=self._loop, name="orchestrator", daemon=True)
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Has the thread look at once."""
-        self._look.set()
+        self._worker = Worker("orchestrator", self.step)
+        service.wake = self._worker.wake
+        self._worker.wake()
 
     def close(self) -> None:
         """Ends the thread. Runs stay as they are; the next service goes on with them."""
-        self._stopping = True
-        self._look.set()
-        self._thread.join(10)
+        self._worker.stop()
+        self._worker.join()
         self._call_agents()
 
     async def wait(self, seconds: float) -> bool:
@@ -65,7 +59,7 @@ class Orchestrator:
         finally:
             with self._lock:
                 self._agents.discard(me)
-        return not self._stopping
+        return not self._worker.stopping
 
     def _call_agents(self) -> None:
         with self._lock:
@@ -73,23 +67,13 @@ class Orchestrator:
                 if not loop.is_closed():
                     loop.call_soon_threadsafe(event.set)
 
-    def _loop(self) -> None:
-        while not self._stopping:
-            self._look.clear()
-            try:
-                pause = self.step()
-            except Exception:  # noqa: BLE001 - a mistake in one look must not end all runs; the log has it
-                traceback.print_exc(file=sys.stderr)
-                pause = 1.0
-            self._look.wait(pause)
-
     def step(self) -> float:
         """One look at everything; gives the seconds until the next one is due."""
         store = self._service.store
         schedules.look(self._service)
         active = store.all("active-run")
         for each in active:
-            if not self._stopping:
+            if not self._worker.stopping:
                 self._advance(each["project"], each["run"])
         if store.items("waiting-job"):
             self._call_agents()

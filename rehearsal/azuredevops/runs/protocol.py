@@ -22,12 +22,12 @@ from collections.abc import Callable
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from rehearsal.azuredevops import artifacts
 from rehearsal.azuredevops.context import ORGANIZATION, Service
 from rehearsal.azuredevops.errors import ServiceError, error_page, invalid
+from rehearsal.azuredevops.routing import PatternRoute
 from rehearsal.azuredevops.runs import attachments, hand_out, logs, timeline
 from rehearsal.azuredevops.runs.orchestrator import Orchestrator
 
@@ -37,7 +37,7 @@ _LOOK = 1.0  # seconds after which it is seen that the agent has gone: a job mus
 _METHODS = {"artifacts": "PUT"}
 
 
-class AgentRoute(BaseRoute):
+class AgentRoute(PatternRoute):
     """Serves the agents.
 
     Args:
@@ -47,13 +47,10 @@ class AgentRoute(BaseRoute):
     """
 
     def __init__(self, service: Service, token: str | None, orchestrator: Orchestrator | None) -> None:
+        super().__init__(_PATH)
         self._service = service
         self._token = token
         self._orchestrator = orchestrator
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        found = _PATH.fullmatch(scope["path"]) if scope["type"] == "http" else None
-        return (Match.FULL, {"path_params": found.groupdict()}) if found else (Match.NONE, {})
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
