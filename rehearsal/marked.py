@@ -34,7 +34,9 @@ def _may_have(pid: int, variable: str) -> bool:
     if not _LINUX:
         return True
     try:
-        return f"{variable}=".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+        # Asked of every process of the machine: making a Path of each name would take as long as reading it.
+        with open(f"/proc/{pid}/environ", "rb", buffering=0) as file:  # noqa: PTH123 - see above
+            return f"{variable}=".encode() in file.read()
     except OSError:
         return False  # ended meanwhile, or another user's
 
