@@ -33,8 +33,8 @@ class Pipelines(pulumi.ComponentResource):
     """The three pipelines. Creating them starts no run.
 
     The build takes its trigger from its YAML. Release and drift, which sign in as who deploys, must not: the YAML of
-    a branch decides for that branch, so whoever may push one could start them there. Their definition overrides both
-    triggers that a branch can give itself:
+    a branch decides for that branch, so whoever may push one could start them there. Their definitions override what
+    a branch can give itself:
 
     - `trigger`: a definition without any trigger of that kind is "Override the YAML continuous integration trigger
       from here" with continuous integration off (https://github.com/github/gh-gei/issues/1237).
@@ -45,9 +45,6 @@ class Pipelines(pulumi.ComponentResource):
     whatever stands in others. An override is for `trigger` and `pr` alone; `pr` isn't read in Azure Repos at all.
     Whether somebody may run a pipeline by hand, or edit it, is a matter of permissions, which are left as they are.
 
-    Sources: https://learn.microsoft.com/azure/devops/pipelines/troubleshooting/troubleshoot-triggers,
-    .../pipelines/process/scheduled-triggers#scheduled-triggers and .../process/pipeline-triggers#branch-considerations
-
     The release pipeline is a second YAML pipeline, since the provider has no classic release definitions
     (https://github.com/microsoft/terraform-provider-azuredevops/issues/49). An agent pool of one's own is opened to
     these pipelines and to no other; Microsoft's hosted queue is open to every pipeline of a project already. The
@@ -55,7 +52,10 @@ class Pipelines(pulumi.ComponentResource):
 
     Deliberately not managed: service connections (they hold credentials), retention, folders.
 
-    Source: https://learn.microsoft.com/azure/devops/pipelines/security/resources
+    Sources: https://learn.microsoft.com/azure/devops/pipelines/security/resources, and of the triggers
+    .../pipelines/build/triggers#branch-consideration-for-triggers-in-yaml-pipelines,
+    .../pipelines/troubleshooting/troubleshoot-triggers, .../pipelines/process/scheduled-triggers#scheduled-triggers and
+    .../pipelines/process/pipeline-triggers#branch-considerations-for-pipeline-completion-triggers
     """
 
     build_id: pulumi.Output[int]
