@@ -10,8 +10,9 @@ work on the machine hits both; the ratios are of such pairs.
 Part `notebooks`: the sample's chain from files to gold tables beside a plain Spark script that writes the same answers
 (benchmarks/lakehouse/plain.py), the runner of notebooks beside plain Python, and the start of a job's run.
 
-Part `loop`: packaging and verifying a release beside git and sha256sum, and how long a change takes from its push to
-production, split into what the steps take and the rest.
+Part `loop`: packaging and verifying a release beside git and sha256sum; what the agent adds to a step; how long a
+change takes from its push to production, split into what the steps take and the rest; and the commands `preview` and
+`deploy` beside bare Pulumi at several sizes, with the time that reading a release back takes.
 
 Shown is the median of the runs, and from the lowest to the highest. Each command is told on standard error when it has
 ended.
@@ -23,15 +24,16 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import floor, loop, startup
+from benchmarks import deploying, floor, loop, startup
 from benchmarks.lakehouse import report
 from benchmarks.measure import CommandError, Cost
 from benchmarks.world import World
-from rehearsal.toolchain import ensure
+from rehearsal.toolchain import Toolchain, ensure
 
 YES = ("--yes", "--skip-preview")
 STEPS: dict[str, tuple[str, ...]] = {
@@ -69,17 +71,15 @@ def main() -> int:
     try:
         if "notebooks" in options.parts:
             (home / "notebooks").mkdir()
-            for what, reached, limit, unit in report.measure(home / "notebooks", rows=rows, runs=runs):
-                targets.append(Target(what=what, reached=reached, limit=limit, unit=unit))
+            targets += _named(report.measure(home / "notebooks", rows=rows, runs=runs))
         if "loop" in options.parts:
             (home / "loop").mkdir()
-            loop.measure(home / "loop", runs)
+            targets += _named(loop.measure(home / "loop", runs, quick=options.quick))
+            with _world(home / "deploying", toolchain) as world:
+                targets += _named(deploying.measure(world, sizes, runs))
         if "engine" in options.parts:
-            world = World(home, toolchain)
-            try:
+            with _world(home / "engine", toolchain) as world:
                 targets += _measure(world, sizes, runs)
-            finally:
-                world.close()
     except CommandError as error:
         print(error, file=sys.stderr)
         return 1
@@ -92,6 +92,21 @@ def main() -> int:
         print(f"  {target}")
     print(f"\n{(time.monotonic() - started) / 60:.0f} minutes")
     return 0
+
+
+def _named(found: Iterable[tuple[str, float, float, str]]) -> Iterator[Target]:
+    for what, reached, limit, unit in found:
+        yield Target(what=what, reached=reached, limit=limit, unit=unit)
+
+
+@contextmanager
+def _world(home: Path, toolchain: Toolchain) -> Iterator[World]:
+    home.mkdir()
+    world = World(home, toolchain)
+    try:
+        yield world
+    finally:
+        world.close()
 
 
 def _parser() -> argparse.ArgumentParser:

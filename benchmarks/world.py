@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -61,6 +62,7 @@ class World:
         self._plain = path / "plain"
         shutil.copytree(Path(__file__).parent / "plain", self._plain)
         (self._plain / ".venv").symlink_to(ROOT / ".venv")
+        self._packaged = 0
         for stack in ("test", "prod", "plain"):
             self.pulumi(stack, "stack", "init", "--stack", stack)
 
@@ -80,6 +82,29 @@ class World:
         command = ["pulumi", *arguments, "--non-interactive", "--color", "never"]
         cost = run(command, folder, {**self.environment, **(environment or {})})
         return replace(cost, requests=sum(self._requests(service) for service in SERVICES))
+
+    def delivery(self, *arguments: str, folder: Path | None = None) -> Cost:
+        """Runs one of the pipelines' commands in the product's checkout, or in an artifact, and measures it.
+
+        Raises:
+            benchmarks.measure.CommandError: it failed.
+        """
+        # -B: a folder __pycache__ in an artifact is a difference.
+        command = [sys.executable, "-B", "-m", "delivery", *arguments]
+        return run(command, folder or self.product.path, self.environment)
+
+    def python(self, code: str, *arguments: str, folder: Path) -> Cost:
+        """Runs Python code in an artifact, and measures it; raises likewise."""
+        return run([sys.executable, "-B", "-c", code, *arguments], folder, self.environment)
+
+    def package(self) -> Path:
+        """Commits what is there, and packages it; not measured."""
+        self._packaged += 1
+        artifact = self._home.path.parent / f"artifact-{self._packaged}"
+        self.product.git("add", "--all")
+        self.product.git("commit", "--quiet", "--allow-empty", "--message", artifact.name)
+        self.delivery("package", "--output", str(artifact))
+        return artifact
 
     def requests_of_busiest_client(self) -> int:
         """How many requests Databricks got in the last command from that of the provider's two clients that sent more.
