@@ -47,11 +47,12 @@ class Phase:
     @classmethod
     def of(cls, what: str, begin: float, end: float, records: Iterable[Mapping[str, Any]]) -> "Phase":
         """With the steps of these timelines that ran in the meantime."""
-        steps = (
-            each for each in records if each["type"] == "Task" and each.get("startTime") and each.get("finishTime")
-        )
-        times = ((max(begin, _at(each["startTime"])), min(end, _at(each["finishTime"]))) for each in steps)
-        return cls(what=what, begin=begin, end=end, ran=tuple(sorted(each for each in times if each[0] <= each[1])))
+        ran = [
+            (max(begin, _at(each["startTime"])), min(end, _at(each["finishTime"])))
+            for each in records
+            if each["type"] == "Task" and each.get("result") != "skipped" and each.get("finishTime")
+        ]
+        return cls(what=what, begin=begin, end=end, ran=tuple(sorted(each for each in ran if each[0] <= each[1])))
 
     @property
     def seconds(self) -> float:

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, NoReturn
 from delivery import azure_devops_builds as runs
 from delivery.commands import Add
 from delivery.console import Mistake, Progress, RefusedError, UnusableError, shortened, tell
-from delivery.deploy_content import Content, put_back
+from delivery.deploy_content import Content, Reading, put_back
 from delivery.deploy_refusals import refuse, remedy_of
 from delivery.manifest import Manifest
 from delivery.pulumi_cli import Pulumi, PulumiError
@@ -23,7 +24,7 @@ from delivery.record import Document, Holder, Ledger, Record, Run, entry, lives,
 from delivery.stack import Stack, azure_devops_client, read_stack
 from delivery.workdir import Prepared, prepared
 from delivery.workspace import Workspace
-from delivery.workspace_objects import objects_of
+from delivery.workspace_objects import Object, objects_of
 
 TEXT = """\
 Deploy an artifact to a stack: verify it, preview it, `pulumi up`, read every file back, and record the release in the
@@ -120,19 +121,25 @@ def deploy(
     pulumi = Pulumi(artifact.folder, stack.name)
     objects = objects_of(artifact.folder, stack.name)
     with _ending_orderly():
-        workspace = Workspace.of(stack)
-        _look_before(pulumi, stack, workspace.folder, progress)
-        by = workspace.user()
+        with ThreadPoolExecutor(1) as aside:
+            outputs = aside.submit(pulumi.outputs)
+            workspace = Workspace.of(stack)
+            by = workspace.user()
+        _refuse_elsewhere(outputs.result().get("folder"), workspace.folder, stack)
         ledger = Ledger(workspace, progress, lambda run: _has_ended(stack, run))
-        with ledger.turn(by, take_over) as dead:
-            _refuse_to_overtake(ledger.read(), artifact.manifest, stack)
+        with ledger.turn(by, take_over) as dead, Reading(workspace, objects) as reading:
+            record = ledger.read()
+            _refuse_to_overtake(record, artifact.manifest, stack)
+            # What the release leaves as it was deployed last is read back meanwhile, the rest as it is written.
+            reading.begin(_left_alone(objects, ledger, record))
+            _look_before(pulumi, stack, progress)
             release = entry(artifact.manifest, approvers=approvers, by=by, started_at=now())
             before = ledger.begin(artifact.manifest, objects, release)
             try:
                 progress.step(f"pulumi up --stack {stack.name}")
-                counts = _up(pulumi, dead, progress)
+                counts = _up(pulumi, dead, progress, reading)
                 progress.step(f"reading {len(objects):,} files back")
-                content, changed = put_back(workspace, objects, artifact.folder, progress)
+                content, changed = put_back(workspace, objects, artifact.folder, progress, reading.right(progress))
             except _LockedError as error:
                 ledger.take_back(before)
                 raise RefusedError([error.mistake]) from None
@@ -142,6 +149,19 @@ def deploy(
             ledger.finish(before, deployed)
     progress.step(f"recorded in {stack.folder}/.release")
     return Outcome(release=deployed, resources=counts, content=content, put_back=changed)
+
+
+def _refuse_elsewhere(folder: object, wanted: str, stack: Stack) -> None:
+    if folder != wanted:
+        found = f"the release has the folder {wanted}, and the stack {folder or 'none: it was never deployed'}"
+        raise RefusedError([Mistake(key=stack.name, found=found, remedy=remedy_of(stack.name))])
+
+
+def _left_alone(objects: Sequence[Object], ledger: Ledger, record: Record) -> list[Object]:
+    """What the release that was deployed last has as well."""
+    last = (record.current or {}).get("content")
+    known = {each.path: each.normal for each in (ledger.release(last) if last else None) or ()}
+    return [each for each in objects if known.get(each.path) == each.normal]
 
 
 def _refuse_to_overtake(record: Record, manifest: Manifest, stack: Stack) -> None:
@@ -170,12 +190,8 @@ def approvers_of(stack: Stack, project_name: str | None, progress: Progress) -> 
     return list(dict.fromkeys(name for each in found if each.stage == stage for name in each.by))
 
 
-def _look_before(pulumi: Pulumi, stack: Stack, wanted: str, progress: Progress) -> None:
+def _look_before(pulumi: Pulumi, stack: Stack, progress: Progress) -> None:
     """Refuses what a release may not do."""
-    folder = pulumi.outputs().get("folder")
-    if folder != wanted:
-        found = f"the release has the folder {wanted}, and the stack {folder or 'none: it was never deployed'}"
-        raise RefusedError([Mistake(key=stack.name, found=found, remedy=remedy_of(stack.name))])
     progress.step(f"pulumi preview --stack {stack.name}")
     try:
         plan = pulumi.preview(progress=progress)
@@ -197,11 +213,11 @@ class _LockedError(Exception):
         self.mistake = mistake
 
 
-def _up(pulumi: Pulumi, dead: Holder | None, progress: Progress, *, refresh: bool = False) -> dict[str, int]:
+def _up(pulumi: Pulumi, dead: Holder | None, progress: Progress, reading: Reading) -> dict[str, int]:
     """`pulumi up`; gives how many resources it has changed, by operation."""
     for first in (True, False):
         try:
-            counts = pulumi.up(progress, refresh=refresh).plan.counts()
+            counts = pulumi.up(progress, after=reading.after).counts()
             return {str(operation): count for operation, count in counts.items()}
         except (PulumiError, UnusableError) as error:
             if not _LOCKED.search(str(error)):

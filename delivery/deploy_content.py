@@ -1,12 +1,14 @@
 """Whether a folder holds a release: every deployed file is read back; and what isn't right is put back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from delivery.console import Mistake, Progress, RefusedError
-from delivery.workspace import Found, Workspace
+from delivery.console import Mistake, Progress, RefusedError, UnusableError
+from delivery.workspace import AT_ONCE, Found, Workspace
 from delivery.workspace_objects import Object
 
 
@@ -33,28 +35,95 @@ class Content:
         return {name: list(getattr(self, name)) for name in ("edited", "missing", "other", "strays")}
 
 
-def compare(workspace: Workspace, objects: Sequence[Object], progress: Progress) -> Content:
+class Reading:
+    """Files that are read back while the engine still works on others.
+
+    A file that has once been right stays so: a deployment writes nothing but the release's content into its place; and
+    one that it deletes is not in the list of what is there, which is asked for at the end. What wasn't right, or
+    couldn't be read, isn't judged here: it is read again at the end.
+
+    Args:
+        workspace: the folder, on which nobody else deploys.
+        objects: the release.
+    """
+
+    def __init__(self, workspace: Workspace, objects: Sequence[Object]) -> None:
+        self._workspace = workspace
+        self._known = {f"{workspace.folder}/{each.path}": each for each in objects}
+        self._threads = ThreadPoolExecutor(AT_ONCE)
+        self._reads: dict[str, Future[bool]] = {}
+
+    def __enter__(self) -> "Reading":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    def begin(self, objects: Iterable[Object]) -> None:
+        """Reads these; what it gives is asked for later."""
+        for each in objects:
+            self._reads[each.path] = self._threads.submit(self._is_right, each)
+
+    def after(self, step: Mapping[str, Any]) -> None:
+        """Reads the file that a step of the engine has written, if it has written one.
+
+        Args:
+            step: the metadata of the engine's event.
+        """
+        path = ((step.get("new") or {}).get("inputs") or {}).get("path")
+        if step.get("op") != "same" and isinstance(path, str):
+            each = self._known.get(path.removeprefix("/Workspace"))
+            self.begin([each] if each else [])
+
+    def right(self, progress: Progress) -> set[str]:
+        """Which files have been right, by path below the folder."""
+        found = set()
+        for done, (path, read) in enumerate(self._reads.items()):
+            progress.count("read back", done, len(self._reads))
+            with suppress(UnusableError):
+                found |= {path} if read.result() else set()
+        return found
+
+    def _is_right(self, each: Object) -> bool:
+        content = self._workspace.read(each)
+        return content is not None and each.is_like(content)
+
+
+def compare(
+    workspace: Workspace, objects: Sequence[Object], progress: Progress, right: Collection[str] = ()
+) -> Content:
     """Reads everything back.
+
+    Args:
+        workspace: the folder.
+        objects: the release.
+        progress: hears how far it is.
+        right: the paths of those that have been read already.
 
     Raises:
         UnusableError: Databricks can't be asked.
     """
     there = workspace.tree()
     other = [each.path for each in objects if each.path in there and there[each.path].kind != each.kind]
-    read = workspace.read_all([each for each in objects if each.path in there and each.path not in other], progress)
+    here = [each for each in objects if each.path in there and each.path not in other]
+    read = workspace.read_all([each for each in here if each.path not in right], progress)
+    missing = [each.path for each in objects if each.path not in there or read.get(each.path, b"") is None]
     edited = [
         each.path
-        for each in objects
-        if (content := read.get(each.path)) is not None
-        and not (each.is_like(content) and _has_language(each, there[each.path]))
+        for each in here
+        if each.path not in missing
+        and not ((each.path in right or _is_like(each, read)) and _has_language(each, there[each.path]))
     ]
-    missing = [each.path for each in objects if each.path not in other and read.get(each.path) is None]
     strays = sorted(set(there) - {each.path for each in objects})
     return Content(edited=tuple(edited), missing=tuple(missing), other=tuple(other), strays=tuple(strays))
 
 
 def put_back(
-    workspace: Workspace, objects: Sequence[Object], project: Path, progress: Progress
+    workspace: Workspace,
+    objects: Sequence[Object],
+    project: Path,
+    progress: Progress,
+    right: Collection[str] = (),
 ) -> tuple[Content, tuple[str, ...]]:
     """Compares, writes what is edited or missing anew, and compares that again; gives what was put back, too.
 
@@ -66,12 +135,13 @@ def put_back(
         objects: the release.
         project: the folder with the release's files.
         progress: hears how far it is.
+        right: as in `compare`.
 
     Raises:
         RefusedError: something else stands in a file's place, or a file isn't right although it was written.
         UnusableError: Databricks can't be asked.
     """
-    found = compare(workspace, objects, progress)
+    found = compare(workspace, objects, progress, right)
     by_path = {each.path: each for each in objects}
     _refuse(workspace, found.other, "something else stands there", "move it away")
     wrong = sorted({*found.edited, *found.missing})

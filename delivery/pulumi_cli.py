@@ -14,7 +14,6 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -41,14 +40,6 @@ class PulumiError(RefusedError):
         self.reasons = tuple(reasons)
         remedy = "correct what is named, and repeat"
         super().__init__([Mistake(key=what, found=reason, remedy=remedy) for reason in reasons])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """What an update has done: `plan` has the steps that were made."""
-
-    plan: Plan
-    outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Pulumi:
@@ -87,19 +78,33 @@ class Pulumi:
         """How the services differ from the state: what `refresh` would take over. Changes nothing; raises likewise."""
         return self._watched(["refresh", "--preview-only"], _looked_at(progress))
 
-    def up(self, progress: Progress | None = None, *, refresh: bool = False) -> Result:
-        """Brings the stack to what the program says, without another preview.
+    def up(
+        self,
+        progress: Progress | None = None,
+        *,
+        refresh: bool = False,
+        after: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> Plan:
+        """Brings the stack to what the program says, without another preview; gives the steps that were made.
 
         Args:
             progress: hears of each resource that was changed.
             refresh: ask the services first what is there, rather than believe the state.
+            after: is given the metadata of each step that is done.
 
         Raises:
             PulumiError: it has failed on the way; what was done is in its `plan`, and in the stack's state.
             UnusableError: as in `preview`.
         """
-        plan = self._watched(["up", "--yes", "--skip-preview", *(["--refresh"] if refresh else [])], _done(progress))
-        return Result(plan=plan, outputs=self.outputs())
+        arguments = ["up", "--yes", "--skip-preview", *(["--refresh"] if refresh else [])]
+        told = _done(progress)
+
+        def hear(event: Mapping[str, Any]) -> None:
+            told(event)
+            if after and "resOutputsEvent" in event:
+                after(event["resOutputsEvent"]["metadata"])
+
+        return self._watched(arguments, hear)
 
     def cancel(self) -> None:
         """Takes the stack's lock away: for an update that was killed. Raises as `outputs`."""

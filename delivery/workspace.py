@@ -66,6 +66,7 @@ class Workspace:
         self._gap = 1 / requests_per_second
         self._next = 0.0
         self._lock = threading.Lock()
+        self._has_record = False
 
     @classmethod
     def of(cls, stack: Stack) -> "Workspace":
@@ -106,10 +107,16 @@ class Workspace:
         """What the workspace has for these objects, by path; None where it has nothing. Raises as `tree`."""
         wanted, read = list(objects), {}
         with ThreadPoolExecutor(AT_ONCE) as threads:
-            for each, content in zip(wanted, threads.map(self._read, wanted), strict=True):
+            for each, content in zip(wanted, threads.map(self.read, wanted), strict=True):
                 read[each.path] = content
                 progress.count("read back", len(read), len(wanted))
         return read
+
+    def read(self, each: Object) -> bytes | None:
+        """What the workspace has for an object; None where it has nothing. Raises as `tree`."""
+        path = f"{self.folder}/{each.path}"
+        form = ExportFormat(each.format) if each.format else ExportFormat.AUTO
+        return self._ask(f"export {path}", lambda: self._download(path, form), 1 / EXPORTS_FOR_A_REQUEST)
 
     def write(self, each: Object, content: bytes) -> None:
         """Puts an object into its place, with the folders above it. Raises as `tree`."""
@@ -152,7 +159,9 @@ class Workspace:
                 return False
             return True
 
-        self._ask(f"make {RECORD}", lambda: self.client.workspace.mkdirs(f"{self.folder}/{RECORD}"))
+        if not self._has_record:
+            self._ask(f"make {RECORD}", lambda: self.client.workspace.mkdirs(f"{self.folder}/{RECORD}"))
+            self._has_record = True
         return self._ask(f"write {path}", put)
 
     def remove_json(self, name: str) -> None:
@@ -177,11 +186,6 @@ class Workspace:
                 return []
 
         return self._ask(f"list {folder}", ask)
-
-    def _read(self, each: Object) -> bytes | None:
-        path = f"{self.folder}/{each.path}"
-        form = ExportFormat(each.format) if each.format else ExportFormat.AUTO
-        return self._ask(f"export {path}", lambda: self._download(path, form), 1 / EXPORTS_FOR_A_REQUEST)
 
     def _download(self, path: str, form: ExportFormat) -> bytes | None:
         try:

@@ -3,7 +3,7 @@
 import json
 import secrets
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from delivery import deploy, drift, drift_repair
 from delivery.__main__ import main
 from delivery.console import Progress, UnusableError
 from delivery.plan import Plan, Step
-from delivery.pulumi_cli import PulumiError, Result
+from delivery.pulumi_cli import PulumiError
 from delivery.stack import read_stack
 from delivery.workspace import Workspace
 from delivery.workspace_objects import objects_of
@@ -57,13 +57,20 @@ class Engine:
         self.cancelled.append(self.stack)
         self.error = None
 
-    def up(self, progress: Progress, *, refresh: bool = False) -> Result:
+    def up(
+        self,
+        progress: Progress,
+        *,
+        refresh: bool = False,
+        after: Callable[[Mapping[str, Any]], None] = lambda _: None,
+    ) -> Plan:
         if self.error:
             raise self.error
         workspace = Workspace.of(read_stack(self.project, self.stack))
         for each in objects_of(self.project, self.stack):
             workspace.write(each, (self.project / each.source).read_bytes())
-        return Result(plan=Plan())
+            after({"op": "update", "new": {"inputs": {"path": f"{FOLDER}/{each.path}"}}})
+        return Plan()
 
 
 class Site:

@@ -46,9 +46,10 @@ def test_a_preview_is_the_plan_of_its_events(tmp_path: Path) -> None:
     assert scripted(tmp_path, BEGUN).preview().counts() == {"update": 1}
 
 
-def test_an_update_tells_each_change_and_gives_the_outputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    result = scripted(tmp_path, BEGUN, DONE).up(Progress())
-    assert result.outputs["folder"] == "/p"
+def test_an_update_tells_each_change_and_hands_it_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done: list[Any] = []
+    assert scripted(tmp_path, BEGUN, DONE).up(Progress(), after=done.append).counts() == {"update": 1}
+    assert done == [METADATA]
     assert "updated Notebook notebook-load" in capsys.readouterr().err
 
 

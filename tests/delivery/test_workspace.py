@@ -16,7 +16,7 @@ from databricks.sdk.core import Config
 from databricks.sdk.service.workspace import ImportFormat, Language
 
 from delivery.console import Progress, RefusedError, UnusableError
-from delivery.deploy_content import compare, put_back
+from delivery.deploy_content import Reading, compare, put_back
 from delivery.manifest import Manifest
 from delivery.record import Ledger, Record, Run, entry, now
 from delivery.workspace import Workspace
@@ -134,6 +134,73 @@ def test_what_differs_is_named_put_back_and_strays_stay(workspace: Workspace, ar
     after = compare(workspace, objects, Progress())
     assert after.equal
     assert after.strays == ("mine",)
+
+
+@pytest.fixture
+def exported(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that are read, as they are."""
+    paths: list[str] = []
+    original = Workspace.read
+
+    def read(workspace: Workspace, each: Object) -> bytes | None:
+        paths.append(each.path)
+        return original(workspace, each)
+
+    monkeypatch.setattr(Workspace, "read", read)
+    return paths
+
+
+def step(path: str, op: str = "update") -> dict[str, Any]:
+    return {"op": op, "new": {"inputs": {"path": path}}}
+
+
+def test_what_was_right_while_the_engine_worked_is_not_read_again(
+    workspace: Workspace, artifact: tuple[Path, Manifest], exported: list[str]
+) -> None:
+    objects = deployed(workspace, artifact[0])
+    with Reading(workspace, objects) as reading:
+        reading.begin(each for each in objects if each.path == "load")
+        # The second is another name of the same folder.
+        for path in (f"{FOLDER}/picture.png", f"/Workspace{FOLDER}/data/stations.csv", "/elsewhere", f"{FOLDER}/data"):
+            reading.after(step(path))
+        reading.after(step(f"{FOLDER}/tests/test_trips.py", "same"))
+        right = reading.right(Progress())
+    assert right == {"load", "picture.png", "data/stations.csv"}
+    assert compare(workspace, objects, Progress(), right).equal
+    assert sorted(exported) == sorted(each.path for each in objects)
+
+
+def test_what_was_wrong_or_not_to_be_had_while_the_engine_worked_is_judged_at_the_end(
+    workspace: Workspace, artifact: tuple[Path, Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = artifact
+    objects = deployed(workspace, folder)
+    by_path = {each.path: each for each in objects}
+    workspace.client.workspace.delete(f"{FOLDER}/load")
+    with Reading(workspace, objects) as reading, monkeypatch.context() as down:
+        down.setattr(workspace, "_download", lambda *_: (_ for _ in ()).throw(TimeoutError("no answer")))
+        reading.begin(objects)
+        assert reading.right(Progress()) == set()
+    with Reading(workspace, objects) as reading:
+        reading.begin(objects)
+        assert reading.right(Progress()) == set(by_path) - {"load"}
+    workspace.write(by_path["load"], (folder / by_path["load"].source).read_bytes())
+    assert compare(workspace, objects, Progress()).equal
+
+
+def test_what_is_deleted_or_gets_another_language_after_it_was_right_is_noticed(
+    workspace: Workspace, artifact: tuple[Path, Manifest]
+) -> None:
+    folder, _ = artifact
+    objects = deployed(workspace, folder)
+    right = {each.path for each in objects}
+    workspace.client.workspace.delete(f"{FOLDER}/picture.png")
+    workspace.client.workspace.delete(f"{FOLDER}/load")
+    workspace.client.workspace.upload(f"{FOLDER}/load", b"1", format=SOURCE_FORMAT, language=Language.R)
+    found = compare(workspace, objects, Progress(), right)
+    assert (found.missing, found.edited) == (("picture.png",), ("load",))
+    assert put_back(workspace, objects, folder, Progress(), right)[1] == ("load", "picture.png")
+    assert compare(workspace, objects, Progress()).equal
 
 
 def test_a_notebook_of_another_language_is_edited(workspace: Workspace, artifact: tuple[Path, Manifest]) -> None:
