@@ -73,13 +73,14 @@ def run(spark: SparkSession, tables: Tables, landing: str) -> IngestReport:
     Raises:
         FileNotFoundError: there is no such folder.
     """
-    tables.create(spark)
+    made = tables.create(spark)
     files, ignored = _listed(spark, landing)
     known = {row["file"]: row for row in spark.table(tables.name("ingested_files")).collect()}
     changed = [file.path for file in files if file.path in known and _differs(file, known[file.path])]
     new = [file for file in files if file.path not in known]
     last = max((int(row["batch"]) for row in known.values()), default=0)
-    there = _in_bronze(spark, tables, new, last) if new else {}
+    held = [tables.name(source.bronze) for source in SOURCES if source.bronze not in made]
+    there = _in_bronze(spark, held, new, last) if new and held else {}
     batch = max(last, *there.values()) + 1 if there else last + 1
     unread = [file for file in new if file.path not in there]
     headers: dict[str, str] = {}
@@ -137,17 +138,13 @@ def _differs(file: File, known: Row) -> bool:
     return (int(known["size"]), int(known["modified_us"])) != (file.size, file.modified_us)
 
 
-def _in_bronze(spark: SparkSession, tables: Tables, files: Sequence[File], after: int) -> dict[str, int]:
-    """The files among these that bronze holds though the list doesn't know them, with their batch."""
-    found: dict[str, int] = {}
-    for source in SOURCES:
-        paths = {file.path for file in files if file.source == source.name}
-        if not paths:
-            continue
-        # A batch that isn't in the list is newer than those that are: statistics leave the other files out.
-        newer = spark.table(tables.name(source.bronze)).where(f"_batch > {after}").select("_file", "_batch").distinct()
-        found |= {path: int(row["_batch"]) for row in newer.collect() if (path := _path(row["_file"])) in paths}
-    return found
+def _in_bronze(spark: SparkSession, held: Sequence[str], files: Sequence[File], after: int) -> dict[str, int]:
+    """The files among these that tables of bronze hold though the list doesn't know them, with their batch."""
+    paths = {file.path for file in files}
+    # A batch that isn't in the list is newer than those that are: statistics leave the other files out.
+    newer = [spark.table(table).where(f"_batch > {after}") for table in held]
+    found = reduce(DataFrame.unionByName, (rows.select("_file", "_batch").distinct() for rows in newer)).collect()
+    return {path: int(row["_batch"]) for row in found if (path := _path(row["_file"])) in paths}
 
 
 def _path(file: str) -> str:

@@ -6,7 +6,7 @@ Only the local days that something changed on are computed again; they replace w
 from dataclasses import dataclass
 from datetime import date
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as f
 from pyspark.sql.window import Window
 
@@ -74,11 +74,14 @@ def touched_days(spark: SparkSession, tables: Tables, after: int) -> list[date]:
         table: spark.table(tables.name(table)).where(f"_settled > {after}")
         for table in ("silver_trips", "silver_station_stock", "silver_weather", "quarantine")
     }
-    on_trips = f"explode(array_distinct(array({calendar.local_day('started_at')}, {calendar.local_day('ended_at')})))"
+    # A week has few hours and many trips: the hours first, then their days.
+    hours = changed["silver_trips"].select(*map(_hour, ("started_at", "ended_at"))).distinct()
     as_sent = "try_cast(left(get_json_object(row, '$.{}'), 10) AS DATE)"
     on_rejected = f"explode(array({as_sent.format('started_at')}, {as_sent.format('ended_at')}))"
     found = [
-        changed["silver_trips"].select(f.expr(on_trips).alias("day")),
+        hours.select(f.explode(f.array(*hours.columns)).alias("hour")).select(
+            f.expr(calendar.local_day("hour")).alias("day")
+        ),
         changed["quarantine"].where("source = 'trips'").select(f.expr(on_rejected).alias("day")),
         changed["silver_station_stock"].select("day"),
         changed["silver_weather"].select(f.expr(calendar.local_day("observed_at")).alias("day")),
@@ -151,6 +154,10 @@ def availability(spark: SparkSession, tables: Tables, days: list[date]) -> DataF
         "bikes = 0 AS is_empty",
         "bikes = capacity AS is_full",
     )
+
+
+def _hour(instant: str) -> Column:
+    return f.expr(calendar.hour_of(instant)).alias(instant)
 
 
 def _literal(day: date) -> str:

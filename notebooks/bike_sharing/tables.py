@@ -5,6 +5,7 @@ its batch; both together name one row that arrived) and `_settled` (newest batch
 """
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
@@ -43,6 +44,19 @@ COLUMNS = {
     "member_share double, mean_duration_min double, mean_distance_km double, busiest_local_hour int, "
     "hours_empty bigint",
 }
+
+_AT_ONCE = 4  # tables; making one is mostly waiting for the storage
+_OF_BRONZE = "_batch,_row,_file_day"
+_LOOKED_FOR = {
+    "bronze_trips": _OF_BRONZE,
+    "bronze_stations": _OF_BRONZE,
+    "bronze_weather": _OF_BRONZE,
+    "silver_trips": "trip_id,started_at,file_day,_batch,_row,_settled",
+    "quarantine": "source,rule,file_day,_batch,_row,_settled",
+}
+"""The columns by which rows of large tables are looked for. By itself Delta keeps the least and greatest value of the
+first 32, and taking those of texts is a quarter of the time that bronze takes to be written
+(https://docs.delta.io/latest/optimizations-oss.html#data-skipping)."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +111,15 @@ class Tables:
             spark.sql(f"CREATE SCHEMA IF NOT EXISTS {self.prefix}")
         shown = spark.sql(f"SHOW TABLES IN {self.prefix}").collect()
         missing = sorted(set(COLUMNS) - {str(row["tableName"]) for row in shown})
-        for table in missing:
-            spark.sql(f"CREATE TABLE IF NOT EXISTS {self.name(table)} ({COLUMNS[table]}) USING DELTA")
+        with ThreadPoolExecutor(_AT_ONCE) as makers:
+            list(makers.map(lambda table: spark.sql(self._definition(table)), missing))
         return missing
+
+    def _definition(self, table: str) -> str:
+        definition = f"CREATE TABLE IF NOT EXISTS {self.name(table)} ({COLUMNS[table]}) USING DELTA"
+        if table in _LOOKED_FOR:
+            definition += f" TBLPROPERTIES ('delta.dataSkippingStatsColumns' = '{_LOOKED_FOR[table]}')"
+        return definition
 
 
 def _quoted(part: str) -> str:

@@ -64,9 +64,10 @@ def settle(
     """
     bronze = spark.table(tables.name(source.bronze))
     new = bronze.where(f"_batch > {span.done} AND _batch <= {span.to}")
+    silver = spark.table(tables.name(source.silver))
     quarantine = spark.table(tables.name("quarantine")).where(f.col("source") == source.name)
-    # Both are quick to see, and nothing needs to be looked for in what is empty.
-    first = spark.table(tables.name(source.silver)).isEmpty() and quarantine.isEmpty()
+    # Quick to see, and nothing needs to be looked for in what is empty.
+    first = silver.select("_batch").unionByName(quarantine.select("_batch")).isEmpty()
     found: list[Row] = []
     if not first:
         refs = _standing(spark, tables, source, new)
@@ -79,12 +80,16 @@ def settle(
         # The list keeps the reading to the files that hold these batches.
         older = bronze.where(f.col("_batch").isin(batches))
         rows = new.unionByName(older.join(refs, ["_batch", "_row"], "left_semi"))
-    judged = judge(source, rows, stations)
-    quarantined = _quarantine(spark, tables, source, judged, span, merge=not first)
-    inserted, updated, deleted = _to_silver(spark, tables, source, judged, span, merge=bool(found))
-    readmitted = 0
-    if stations is not None and any(row["back"] for row in found):
-        readmitted = _leave(spark, tables, _resolved(spark, tables, stations))
+    quarantined = _quarantine(spark, tables, source, judge(source, rows, stations), span, merge=not first)
+    # Read anew: what was just stored there is the verdict on the rows.
+    rejected = spark.table(tables.name("quarantine")).where(f.col("source") == source.name)
+    rejected = rejected.where((f.col("_batch") > span.done) | f.col("_batch").isin(batches))
+    rejected = rejected.select("_batch", "_row", f.col("rule").alias("_rule"))
+    returning = stations if any(row["back"] for row in found) else None
+    if returning is not None:
+        rejected = rejected.join(_resolved(spark, tables, returning), ["_batch", "_row"], "left_anti")
+    inserted, updated, deleted = _to_silver(spark, tables, source, rows, rejected, span=span, merge=bool(found))
+    readmitted = _leave(spark, tables, _resolved(spark, tables, returning)) if returning is not None else 0
     return Settled(inserted, updated, deleted, quarantined, readmitted)
 
 
@@ -113,7 +118,7 @@ def _raw(rows: DataFrame) -> DataFrame:
 
 
 def judge(source: Source, rows: DataFrame, stations: DataFrame | None) -> DataFrame:
-    """Rows of bronze with their typed columns, `_key`, `_stands` (the newest of its key) and `_rule` (null: accepted).
+    """Rows of bronze with their typed columns, `_key` and `_rule` (null: accepted, and the newest of its key).
 
     Args:
         source: whose rows.
@@ -139,7 +144,7 @@ def judge(source: Source, rows: DataFrame, stations: DataFrame | None) -> DataFr
             judged = judged.join(known, f.col(f"{end}_station") == f.col(f"_{end}_known"), "left")
         judged = judged.withColumn("_stations_known", f.expr("_start_known IS NOT NULL AND _end_known IS NOT NULL"))
     rule = f"coalesce(_before, {quality.verdict_after(source.name)})"
-    return judged.withColumns({"_rule": f.expr(rule), "_stands": f.expr("_before IS NULL AND _place = 1")})
+    return judged.withColumn("_rule", f.expr(rule))
 
 
 def _standing(spark: SparkSession, tables: Tables, source: Source, new: DataFrame) -> DataFrame:
@@ -192,14 +197,27 @@ def _quarantine(
 
 
 def _to_silver(
-    spark: SparkSession, tables: Tables, source: Source, judged: DataFrame, span: Span, *, merge: bool
+    spark: SparkSession,
+    tables: Tables,
+    source: Source,
+    rows: DataFrame,
+    rejected: DataFrame,
+    *,
+    span: Span,
+    merge: bool,
 ) -> tuple[int, int, int]:
-    """Store the rows that stand; returns how many were inserted, updated and deleted."""
+    """Store the rows that stand; returns how many were inserted, updated and deleted.
+
+    What the quarantine took of the rows is the verdict: to be read there costs half of being judged once more.
+    """
     name = tables.name(source.silver)
     columns = spark.table(name).columns
-    standing = judged.where("_stands").withColumn("_settled", f.lit(span.settled).cast("bigint"))
+    typed_rows = typed(source, _raw(rows)).withColumn("_settled", f.lit(span.settled).cast("bigint"))
     if not merge:  # none of the keys is there
-        return storing.append(standing.where("_rule IS NULL").select(*columns), name), 0, 0
+        accepted = typed_rows.join(rejected, ["_batch", "_row"], "left_anti")
+        return storing.append(accepted.select(*columns), name), 0, 0
+    judged = typed_rows.join(rejected, ["_batch", "_row"], "left")
+    standing = judged.where(f.col("_rule").isNull() | f.col("_rule").isin(quality.after_duplicate(source.name)))
     assignments = ", ".join(f"{column} = s.{column}" for column in columns)
     values = ", ".join(f"s.{column}" for column in columns)
     merged = spark.sql(
