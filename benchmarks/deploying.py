@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.measure import Cost
 from benchmarks.world import World
-from delivery.workspace import EXPORTS_FOR_A_REQUEST, REQUESTS_PER_SECOND
+from delivery.pace import EXPORTS_FOR_A_REQUEST, REQUESTS_PER_SECOND
 
 LIMIT = 1.2
 UP = ("up", "--yes", "--stack", "prod")

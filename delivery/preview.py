@@ -21,6 +21,7 @@ from delivery.azure_devops import AzureDevOps
 from delivery.commands import Add
 from delivery.comment import Comment, Outcome, publish
 from delivery.console import Progress, UnusableError, shortened, tell
+from delivery.pace import Pace
 from delivery.plan import Plan
 from delivery.preview_changes import changes_of
 from delivery.preview_files import differences
@@ -99,10 +100,11 @@ def preview(project: Path, stacks: Sequence[str], progress: Progress) -> Report:
             clients[stack] = workspace_client(known[stack], retry_seconds=RETRY_SECONDS)
         except UnusableError as error:
             progress.step(str(error))
+    paces = {name: Pace.of(stack.settings) for name, stack in known.items()}
     return Report(
         stacks=tuple(stacks),
         changes=tuple(changes),
-        files=tuple(differences(changes, project, clients, progress)),
+        files=tuple(differences(changes, project, clients, progress, paces)),
         failures=tuple(failures),
         warnings=tuple((stack, warning) for stack, plan in plans.items() for warning in plan.warnings),
         following=following,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from delivery.cells import Cell, CellChange, Format, NotTextError, cells_of, compare
 from delivery.console import Progress
+from delivery.pace import EXPORT, Pace
 from delivery.preview_changes import Change
 from delivery.pulumi_cli import masked
 from delivery.secret_scan import credentials_among
@@ -16,8 +17,7 @@ from delivery.secret_scan import credentials_among
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
 
-# The client itself keeps to the requests a second that the service wants (`rate_limit`, 15 by default).
-READERS = 8
+READERS = 16
 # A larger file is no text that somebody reads in a comment.
 MOST_BYTES = 1_000_000
 HIDDEN = "[a line that looks like a credential is not shown]"
@@ -54,6 +54,7 @@ def differences(
     project: Path,
     clients: Mapping[str, "WorkspaceClient"],
     progress: Progress,
+    paces: Mapping[str, Pace] | None = None,
 ) -> list[FileDifference]:
     """Reads what is deployed, and compares.
 
@@ -64,19 +65,27 @@ def differences(
         project: where the sources are.
         clients: of the stacks' workspaces; without one only what is new is shown.
         progress: hears how far it is.
+        paces: how fast the workspaces may be asked, where a stack says so.
     """
     files = [change for change in changes if change.is_file]
     found: list[FileDifference] = []
     # A workspace that has kept one reader waiting in vain isn't asked for a thousand files more.
     reachable = dict(clients)
+    pace = {stack: (paces or {}).get(stack) or Pace() for stack in clients}
+
+    def difference(change: Change) -> FileDifference:
+        return _difference(change, project, reachable, pace)
+
     with ThreadPoolExecutor(READERS) as readers:
-        for done, each in enumerate(readers.map(lambda change: _difference(change, project, reachable), files), 1):
+        for done, each in enumerate(readers.map(difference, files), 1):
             found.append(each)
             progress.count("files compared with what is deployed", done, len(files))
     return _without_credentials(_together(found), progress)
 
 
-def _difference(change: Change, project: Path, clients: dict[str, "WorkspaceClient"]) -> FileDifference:
+def _difference(
+    change: Change, project: Path, clients: dict[str, "WorkspaceClient"], paces: Mapping[str, Pace]
+) -> FileDifference:
     step = change.step
     source = str(step.new.get("source") or step.old.get("source") or step.old.get("path"))
     told = FileDifference(source=source, stacks=(change.stack,), operation=step.operation)
@@ -84,7 +93,11 @@ def _difference(change: Change, project: Path, clients: dict[str, "WorkspaceClie
     new: tuple[Cell, ...] = ()
     try:
         if step.operation != "create":
-            old = _deployed(change, clients.get(change.stack))
+            client = clients.get(change.stack)
+            if client is None:
+                raise _UnreadableError("what is deployed can't be read: the workspace can't be asked")
+            paces[change.stack].wait(EXPORT)
+            old = _deployed(change, client)
         if step.operation != "delete":
             new = _local(change, project)
     except _UnreachableError as error:
@@ -105,9 +118,7 @@ class _UnreachableError(_UnreadableError):
     """The workspace doesn't answer."""
 
 
-def _deployed(change: Change, client: "WorkspaceClient | None") -> tuple[Cell, ...]:
-    if client is None:
-        raise _UnreadableError("what is deployed can't be read: the workspace can't be asked")
+def _deployed(change: Change, client: "WorkspaceClient") -> tuple[Cell, ...]:
     from databricks.sdk.errors.base import DatabricksError  # noqa: PLC0415 - half a second, for runs with changed files only
     from databricks.sdk.service.workspace import ExportFormat  # noqa: PLC0415
 

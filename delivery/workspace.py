@@ -1,13 +1,11 @@
 """A folder of a Databricks workspace, as the commands read and write it: no faster than the service allows.
 
-Sources: https://docs.databricks.com/api/workspace/workspace, https://docs.databricks.com/aws/en/resources/limits.
+Source: https://docs.databricks.com/api/workspace/workspace.
 """
 
 import base64
 import json
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service.workspace import ExportFormat, ImportFormat, Language, ObjectType
 
 from delivery.console import Progress, UnusableError
+from delivery.pace import EXPORT, Pace
 from delivery.stack import Stack, workspace_client
 from delivery.workspace_objects import Object
 
@@ -27,12 +26,6 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
-# What Databricks' own clients keep to, and what the setting services.databricksRequestsPerSecond has as its default.
-REQUESTS_PER_SECOND = 15
-# A workspace takes 60 exports a second, four times as many: https://learn.microsoft.com/azure/databricks/resources/limits
-# So a setting that slows the other requests down slows the exports as well. Whoever is too fast is told to wait (429),
-# and the client does.
-EXPORTS_FOR_A_REQUEST = 4
 # How long a request is repeated after passing faults. Pulumi's provider has tried for five minutes by then.
 RETRY_SECONDS = 120
 # As many as the client keeps connections for.
@@ -57,15 +50,13 @@ class Workspace:
     Args:
         client: the official client, signed in.
         folder: the absolute path.
-        requests_per_second: how many there may be at the most.
+        pace: how fast it may be asked; by default as fast as Databricks' own clients do.
     """
 
-    def __init__(self, client: "WorkspaceClient", folder: str, requests_per_second: int = REQUESTS_PER_SECOND) -> None:
+    def __init__(self, client: "WorkspaceClient", folder: str, pace: Pace | None = None) -> None:
         self.client = client
         self.folder = folder
-        self._gap = 1 / requests_per_second
-        self._next = 0.0
-        self._lock = threading.Lock()
+        self._pace = pace or Pace()
         self._has_record = False
 
     @classmethod
@@ -76,11 +67,9 @@ class Workspace:
             UnusableError: no address, or no credential.
         """
         client = workspace_client(stack, retry_seconds=RETRY_SECONDS)
-        services = stack.settings.get("services")
-        told = services.get("databricksRequestsPerSecond") if isinstance(services, Mapping) else None
         # `/Workspace/x` is another word for `/x`, which is how the service lists what is in it.
         folder = stack.folder.removeprefix("/Workspace") if stack.folder.startswith("/Workspace/") else stack.folder
-        return cls(client, folder, told if isinstance(told, int) and told > 0 else REQUESTS_PER_SECOND)
+        return cls(client, folder, Pace.of(stack.settings))
 
     def tree(self) -> dict[str, Found]:
         """Everything in the folder but folders and the record, by path below it; empty where there is no folder.
@@ -116,7 +105,7 @@ class Workspace:
         """What the workspace has for an object; None where it has nothing. Raises as `tree`."""
         path = f"{self.folder}/{each.path}"
         form = ExportFormat(each.format) if each.format else ExportFormat.AUTO
-        return self._ask(f"export {path}", lambda: self._download(path, form), 1 / EXPORTS_FOR_A_REQUEST)
+        return self._ask(f"export {path}", lambda: self._download(path, form), EXPORT)
 
     def write(self, each: Object, content: bytes) -> None:
         """Puts an object into its place, with the folders above it. Raises as `tree`."""
@@ -196,12 +185,7 @@ class Workspace:
 
     def _ask(self, what: str, ask: Callable[[], Answer], weight: float = 1.0) -> Answer:
         """One request, when it is its turn; `weight` says what part of the limit it takes."""
-        with self._lock:
-            now = time.monotonic()
-            pause = self._next - now
-            self._next = max(now, self._next) + self._gap * weight
-        if pause > 0:
-            time.sleep(pause)
+        self._pace.wait(weight)
         try:
             return ask()
         except (DatabricksError, requests.RequestException, TimeoutError) as error:

@@ -18,6 +18,7 @@ from databricks.sdk.service.workspace import ImportFormat, Language
 from delivery.console import Progress, RefusedError, UnusableError
 from delivery.deploy_content import Reading, compare, put_back
 from delivery.manifest import Manifest
+from delivery.pace import EXPORT, Pace
 from delivery.record import Ledger, Record, Run, entry, now
 from delivery.workspace import Workspace
 from delivery.workspace_objects import Object, normal, objects_of
@@ -50,7 +51,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 def connected(url: str, user: str = "administrator", requests_per_second: int = 1000) -> Workspace:
     config = Config(host=url, token=TOKENS[user], auth_type="pat", retry_timeout_seconds=2)
-    return Workspace(WorkspaceClient(config=config), FOLDER, requests_per_second)
+    return Workspace(WorkspaceClient(config=config), FOLDER, Pace(requests_per_second))
 
 
 @pytest.fixture
@@ -234,14 +235,14 @@ def test_what_stands_in_a_files_place_is_not_written_over(
 
 def test_no_more_requests_a_second_are_sent_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr("delivery.workspace.time.sleep", waits.append)
-    monkeypatch.setattr("delivery.workspace.time.monotonic", lambda: 100.0)
-    slow = Workspace(None, FOLDER, requests_per_second=10)  # type: ignore[arg-type] # nothing is asked
+    monkeypatch.setattr("delivery.pace.time.sleep", waits.append)
+    monkeypatch.setattr("delivery.pace.time.monotonic", lambda: 100.0)
+    slow = Pace.of({"services": {"databricksRequestsPerSecond": 10}})
     for _ in range(4):
-        slow._ask("nothing", lambda: None)
+        slow.wait()
     assert waits == pytest.approx([0.1, 0.2, 0.3])
-    slow._ask("an export", lambda: None, 0.25)
-    slow._ask("an export", lambda: None, 0.25)
+    slow.wait(EXPORT)
+    slow.wait(EXPORT)
     assert waits[3:] == pytest.approx([0.4, 0.425])
 
 
