@@ -7,7 +7,7 @@ import signal
 import socket
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -19,6 +19,7 @@ from delivery.console import Mistake, Progress, RefusedError, UnusableError, sho
 from delivery.deploy_content import Content, Reading, put_back
 from delivery.deploy_refusals import refuse, remedy_of
 from delivery.manifest import Manifest
+from delivery.plan import Plan
 from delivery.pulumi_cli import Pulumi, PulumiError
 from delivery.record import Document, Holder, Ledger, Record, Run, entry, lives, now
 from delivery.stack import Stack, azure_devops_client, read_stack
@@ -119,36 +120,67 @@ def deploy(
         UnusableError: a service can't be reached.
     """
     pulumi = Pulumi(artifact.folder, stack.name)
-    objects = objects_of(artifact.folder, stack.name)
-    with _ending_orderly():
+    with _ending_orderly(), ExitStack() as held:
         with ThreadPoolExecutor(1) as aside:
-            outputs = aside.submit(pulumi.outputs)
-            workspace = Workspace.of(stack)
-            by = workspace.user()
-        _refuse_elsewhere(outputs.result().get("folder"), workspace.folder, stack)
-        ledger = Ledger(workspace, progress, lambda run: _has_ended(stack, run))
-        with ledger.turn(by, take_over) as dead, Reading(workspace, objects) as reading:
-            record = ledger.read()
-            _refuse_to_overtake(record, artifact.manifest, stack)
-            # What the release leaves as it was deployed last is read back meanwhile, the rest as it is written.
-            reading.begin(_left_alone(objects, ledger, record))
-            _look_before(pulumi, stack, progress)
-            release = entry(artifact.manifest, approvers=approvers, by=by, started_at=now())
-            before = ledger.begin(artifact.manifest, objects, release)
+            entering = aside.submit(_enter, held, artifact, stack, pulumi, progress, take_over=take_over)
             try:
-                progress.step(f"pulumi up --stack {stack.name}")
-                counts = _up(pulumi, dead, progress, reading)
-                progress.step(f"reading {len(objects):,} files back")
-                content, changed = put_back(workspace, objects, artifact.folder, progress, reading.right(progress))
-            except _LockedError as error:
-                ledger.take_back(before)
-                raise RefusedError([error.mistake]) from None
-            except (RefusedError, UnusableError, _InterruptedError) as error:
-                _fail(ledger, before, release, error)
-            deployed = {**release, "deployed_at": now()}
-            ledger.finish(before, deployed)
+                plan = _previewed(pulumi, progress)
+            except (RefusedError, UnusableError):
+                entering.result()  # what is wrong there is told first: this may follow from it
+                raise
+            site = entering.result()
+        refuse(plan, stack.name)
+        told = ", ".join(f"{operation} {count}" for operation, count in plan.counts().items())
+        progress.step(f"  {told or 'nothing differs'}")
+        ledger, objects = site.ledger, site.objects
+        release = entry(artifact.manifest, approvers=approvers, by=site.by, started_at=now())
+        before = ledger.begin(artifact.manifest, objects, release)
+        try:
+            progress.step(f"pulumi up --stack {stack.name}")
+            counts = _up(pulumi, site.dead, progress, site.reading)
+            progress.step(f"reading {len(objects):,} files back")
+            right = site.reading.right(progress)
+            content, changed = put_back(site.workspace, objects, artifact.folder, progress, right)
+        except _LockedError as error:
+            ledger.take_back(before)
+            raise RefusedError([error.mistake]) from None
+        except (RefusedError, UnusableError, _InterruptedError) as error:
+            _fail(ledger, before, release, error)
+        deployed = {**release, "deployed_at": now()}
+        ledger.finish(before, deployed)
     progress.step(f"recorded in {stack.folder}/.release")
     return Outcome(release=deployed, resources=counts, content=content, put_back=changed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Site:
+    """The workspace folder, in which it is this deployment's turn; `dead` is who had it before and was killed."""
+
+    workspace: Workspace
+    objects: tuple[Object, ...]
+    by: str
+    ledger: Ledger
+    dead: Holder | None
+    reading: Reading
+
+
+def _enter(
+    held: ExitStack, artifact: Prepared, stack: Stack, pulumi: Pulumi, progress: Progress, *, take_over: bool
+) -> _Site:
+    """Takes the turn in the folder, and begins to read back what the release leaves as it is."""
+    objects = objects_of(artifact.folder, stack.name)
+    with ThreadPoolExecutor(1) as aside:
+        outputs = aside.submit(pulumi.outputs)
+        workspace = Workspace.of(stack)
+        by = workspace.user()
+    _refuse_elsewhere(outputs.result().get("folder"), workspace.folder, stack)
+    ledger = Ledger(workspace, progress, lambda run: _has_ended(stack, run))
+    dead = held.enter_context(ledger.turn(by, take_over))
+    record = ledger.read()
+    _refuse_to_overtake(record, artifact.manifest, stack)
+    reading = held.enter_context(Reading(workspace, objects))
+    reading.begin(_left_alone(objects, ledger, record))
+    return _Site(workspace=workspace, objects=objects, by=by, ledger=ledger, dead=dead, reading=reading)
 
 
 def _refuse_elsewhere(folder: object, wanted: str, stack: Stack) -> None:
@@ -190,19 +222,15 @@ def approvers_of(stack: Stack, project_name: str | None, progress: Progress) -> 
     return list(dict.fromkeys(name for each in found if each.stage == stage for name in each.by))
 
 
-def _look_before(pulumi: Pulumi, stack: Stack, progress: Progress) -> None:
-    """Refuses what a release may not do."""
-    progress.step(f"pulumi preview --stack {stack.name}")
+def _previewed(pulumi: Pulumi, progress: Progress) -> Plan:
+    progress.step(f"pulumi preview --stack {pulumi.stack}")
     try:
-        plan = pulumi.preview(progress=progress)
+        return pulumi.preview(progress=progress)
     except PulumiError as error:
         # The engine itself refuses to delete what is protected.
         problems = error.reasons or ("it fails",)
-        mistakes = [Mistake(key="pulumi preview", found=each, remedy=remedy_of(stack.name)) for each in problems]
+        mistakes = [Mistake(key="pulumi preview", found=each, remedy=remedy_of(pulumi.stack)) for each in problems]
         raise RefusedError(mistakes) from None
-    refuse(plan, stack.name)
-    told = ", ".join(f"{operation} {count}" for operation, count in plan.counts().items())
-    progress.step(f"  {told or 'nothing differs'}")
 
 
 class _LockedError(Exception):

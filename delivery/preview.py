@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -85,7 +86,8 @@ def preview(project: Path, stacks: Sequence[str], progress: Progress) -> Report:
     plans: dict[str, Plan] = {}
     failures = []
     progress.step(f"previewing {' and '.join(stacks)}")
-    with _stack_files_kept(project), ThreadPoolExecutor(len(stacks)) as engines:
+    with _stack_files_kept(project), ThreadPoolExecutor(len(stacks) + 1) as engines:
+        engines.submit(import_module, "databricks.sdk")  # the best part of a second, while the engine works
         running = {stack: engines.submit(Pulumi(project, stack).preview, progress=progress) for stack in stacks}
         for stack, each in running.items():
             try:
@@ -95,7 +97,7 @@ def preview(project: Path, stacks: Sequence[str], progress: Progress) -> Report:
                 failures.append(StackFailure(stack=stack, reasons=error.reasons))
     changes, following = changes_of(plans, {name: stack.approvers for name, stack in known.items()})
     clients: dict[str, WorkspaceClient] = {}
-    for stack in {each.stack for each in changes if each.is_file}:
+    for stack in {each.stack for each in changes if each.is_file and each.step.operation != "create"}:
         try:
             clients[stack] = workspace_client(known[stack], retry_seconds=RETRY_SECONDS)
         except UnusableError as error:

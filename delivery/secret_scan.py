@@ -68,6 +68,8 @@ def credentials_among(lines: Sequence[str], progress: Progress) -> set[str]:
         lines: of whatever files.
         progress: hears how far it is.
     """
+    if not lines:
+        return set()
     # A heading could make a file of settings of them.
     whole = ["lines", *lines]
     return {whole[index] for _, found in scanned({"lines.py": whole}, progress) for index in found}

@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
-from databricks.sdk.errors import NotFound, ResourceAlreadyExists
-from databricks.sdk.errors.base import DatabricksError
-from databricks.sdk.service.workspace import ExportFormat, ImportFormat, Language, ObjectType
 
 from delivery.console import Progress, UnusableError
+from delivery.later import api, errors
 from delivery.pace import EXPORT, Pace
 from delivery.stack import Stack, workspace_client
 from delivery.workspace_objects import Object
@@ -31,8 +29,6 @@ RETRY_SECONDS = 120
 # As many as the client keeps connections for.
 AT_ONCE = 16
 RECORD = ".release"  # where below the folder the releases are recorded (components/naming.py)
-
-KINDS = {ObjectType.NOTEBOOK: "notebook", ObjectType.FILE: "file"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,10 +81,10 @@ class Workspace:
                 level = []
                 for each in (each for one in listed for each in one):
                     path = str(each.path).removeprefix(f"{self.folder}/")
-                    if each.object_type == ObjectType.DIRECTORY:
+                    if each.object_type == api.ObjectType.DIRECTORY:
                         level += [str(each.path)] if path != RECORD else []
                     else:
-                        kind = KINDS.get(each.object_type) or str(each.object_type.value).lower()
+                        kind = str(each.object_type.value).lower()
                         found[path] = Found(path=path, kind=kind, language=each.language and each.language.value)
         return found
 
@@ -104,14 +100,14 @@ class Workspace:
     def read(self, each: Object) -> bytes | None:
         """What the workspace has for an object; None where it has nothing. Raises as `tree`."""
         path = f"{self.folder}/{each.path}"
-        form = ExportFormat(each.format) if each.format else ExportFormat.AUTO
+        form = api.ExportFormat(each.format) if each.format else api.ExportFormat.AUTO
         return self._ask(f"export {path}", lambda: self._download(path, form), EXPORT)
 
     def write(self, each: Object, content: bytes) -> None:
         """Puts an object into its place, with the folders above it. Raises as `tree`."""
         path = f"{self.folder}/{each.path}"
-        form = ImportFormat(each.format) if each.format else ImportFormat.RAW
-        language = Language(each.language) if each.language else None
+        form = api.ImportFormat(each.format) if each.format else api.ImportFormat.RAW
+        language = api.Language(each.language) if each.language else None
 
         def put() -> None:
             text = base64.b64encode(content).decode()
@@ -123,7 +119,7 @@ class Workspace:
     def read_json(self, name: str) -> Any:
         """A document of the record, None where there is none. Raises as `tree`, and where it isn't JSON."""
         path = f"{self.folder}/{RECORD}/{name}"
-        content = self._ask(f"read {path}", lambda: self._download(path, ExportFormat.AUTO))
+        content = self._ask(f"read {path}", lambda: self._download(path, api.ExportFormat.AUTO))
         try:
             return None if content is None else json.loads(content)
         except ValueError:
@@ -143,8 +139,8 @@ class Workspace:
 
         def put() -> bool:
             try:
-                self.client.workspace.import_(path, content=text, format=ImportFormat.RAW, overwrite=not fresh)
-            except ResourceAlreadyExists:
+                self.client.workspace.import_(path, content=text, format=api.ImportFormat.RAW, overwrite=not fresh)
+            except errors.ResourceAlreadyExists:
                 return False
             return True
 
@@ -158,7 +154,7 @@ class Workspace:
         path = f"{self.folder}/{RECORD}/{name}"
 
         def remove() -> None:
-            with suppress(NotFound):
+            with suppress(errors.NotFound):
                 self.client.workspace.delete(path)
 
         self._ask(f"delete {path}", remove)
@@ -171,16 +167,16 @@ class Workspace:
         def ask() -> list[Any]:
             try:
                 return list(self.client.workspace.list(folder))
-            except NotFound:
+            except errors.NotFound:
                 return []
 
         return self._ask(f"list {folder}", ask)
 
-    def _download(self, path: str, form: ExportFormat) -> bytes | None:
+    def _download(self, path: str, form: "api.ExportFormat") -> bytes | None:
         try:
             with self.client.workspace.download(path, format=form) as content:
                 return bytes(content.read())
-        except NotFound:
+        except errors.NotFound:
             return None
 
     def _ask(self, what: str, ask: Callable[[], Answer], weight: float = 1.0) -> Answer:
@@ -188,7 +184,7 @@ class Workspace:
         self._pace.wait(weight)
         try:
             return ask()
-        except (DatabricksError, requests.RequestException, TimeoutError) as error:
+        except (errors.base.DatabricksError, requests.RequestException, TimeoutError) as error:
             words = " ".join(str(error.__cause__ or error).split())
             remedy = "see whether the workspace is up and what this identity may do there; then repeat"
             raise UnusableError("Databricks", f"{what}: {words}", remedy) from None
