@@ -5,13 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rehearsal.home import CHECKOUT, Home
+from tests.running import begin, run, wait_until
 
 pytestmark = pytest.mark.engine
 
@@ -49,32 +49,21 @@ class Checkout:
         ).stdout.strip()
 
     def rehearsal(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "rehearsal", *arguments],
-            cwd=CHECKOUT,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=600,
-            check=False,
+        return run([sys.executable, "-m", "rehearsal", *arguments], CHECKOUT, self.environment)
+
+    def begin_up(self) -> "subprocess.Popen[str]":
+        """With a program that says when it runs, and then doesn't end; goes on when it runs."""
+        (self.project / "__main__.py").write_text(
+            "import pathlib, time\npathlib.Path('../running').touch()\ntime.sleep(600)\n"
         )
+        begun = begin([sys.executable, "-m", "rehearsal", "up"], CHECKOUT, self.environment)
+        wait_until((self.project.parent / "running").exists)
+        return begun
 
     def shell(self, script: str) -> "subprocess.CompletedProcess[str]":
         """In a shell that has evaluated the environment's lines."""
         lines = self.rehearsal("env").stdout
-        return subprocess.run(
-            ["bash", "-c", f"{lines}\n{script}"],
-            cwd=self.project,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return run(["bash", "-c", f"{lines}\n{script}"], self.project, self.environment, seconds=120)
 
 
 @pytest.fixture
@@ -130,18 +119,7 @@ def test_an_encrypted_setting_keeps_what_it_takes_to_read_it(checkout: Checkout)
 
 def test_the_lock_of_a_killed_update_is_named_with_the_way_out(checkout: Checkout) -> None:
     assert checkout.rehearsal("up").returncode == 0
-    slow = "import pathlib, time\npathlib.Path('../running').touch()\ntime.sleep(600)\n"
-    (checkout.project / "__main__.py").write_text(slow)
-    with subprocess.Popen(
-        [sys.executable, "-m", "rehearsal", "up"],
-        cwd=CHECKOUT,
-        env=checkout.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as running:
-        while not (checkout.project.parent / "running").exists():
-            time.sleep(0.1)
+    with checkout.begin_up() as running:
         os.killpg(running.pid, signal.SIGKILL)
     checkout.git("checkout", "--", "__main__.py")
 
@@ -157,20 +135,7 @@ def test_the_lock_of_a_killed_update_is_named_with_the_way_out(checkout: Checkou
 
 
 def test_ctrl_c_reaches_pulumi_and_frees_the_stack(checkout: Checkout) -> None:
-    (checkout.project / "__main__.py").write_text(
-        "import pathlib, time\npathlib.Path('../running').touch()\ntime.sleep(600)\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-m", "rehearsal", "up"],
-        cwd=CHECKOUT,
-        env=checkout.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as running:
-        while not (checkout.project.parent / "running").exists():
-            time.sleep(0.1)
+    with checkout.begin_up() as running:
         os.killpg(running.pid, signal.SIGINT)  # as a terminal does it
         told, _ = running.communicate(timeout=60)
 

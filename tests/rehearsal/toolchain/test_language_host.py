@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 
 from rehearsal.toolchain import Toolchain, ensure
+from tests.running import begin, run, wait_until
 
 pytestmark = pytest.mark.engine
 
@@ -40,42 +40,19 @@ class Project:
         return ["pulumi", *arguments, "--non-interactive", "--color", "never"]
 
     def pulumi(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return run(self.command(*arguments), self.folder, self.environment, seconds=120)
 
     def up(self) -> "subprocess.CompletedProcess[str]":
         return self.pulumi("up", "--yes", "--skip-preview")
 
     def begin_up(self) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            self.command("up", "--yes", "--skip-preview"),
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        return begin(self.command("up", "--yes", "--skip-preview"), self.folder, self.environment)
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """A project in which nothing is deployed."""
     return Project(tmp_path, ensure(report=lambda line: print(line, file=sys.stderr)))
-
-
-def wait_for(file: Path) -> None:
-    """Until the program has written it; pytest's time limit ends a wait in vain."""
-    while not file.exists():
-        time.sleep(0.05)
 
 
 def test_a_program_is_run_in_its_folder_with_its_settings(project: Project) -> None:
@@ -158,7 +135,7 @@ def test_no_process_has_a_setting_on_its_command_line(project: Project) -> None:
 def test_ctrl_c_ends_the_program_without_a_traceback_and_frees_the_stack(project: Project) -> None:
     project.write("import pathlib, time\npathlib.Path('running').touch()\ntime.sleep(600)\n")
     running = project.begin_up()
-    wait_for(project.folder / "running")
+    wait_until((project.folder / "running").exists)
 
     running.send_signal(signal.SIGINT)
     told, _ = running.communicate(timeout=60)
@@ -175,7 +152,7 @@ def test_a_killed_engine_leaves_no_program_running(project: Project) -> None:
         "os.rename('pid.new', 'pid')\ntime.sleep(600)\n"
     )
     running = project.begin_up()
-    wait_for(project.folder / "pid")
+    wait_until((project.folder / "pid").exists)
     program = psutil.Process(int((project.folder / "pid").read_text()))
     host = program.parent()
     assert host is not None
