@@ -1,12 +1,12 @@
-"""The engine, and systems deployed with it. Deploying takes the providers' waits: tests that only look share one."""
+"""The engine, and systems deployed with it. Deploying takes the providers' waits: see `tests.engine.shelf`."""
 
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from rehearsal.toolchain import Toolchain, ensure
+from tests.engine.shelf import Shelf
 from tests.engine.system import System
 
 
@@ -16,37 +16,23 @@ def toolchain() -> Toolchain:
     return ensure(report=lambda line: print(line, file=sys.stderr))
 
 
-@pytest.fixture
-def make_system(toolchain: Toolchain, tmp_path: Path) -> Iterator[Callable[[], System]]:
-    """Makes systems on which nothing is deployed yet."""
-    made: list[System] = []
-
-    def make() -> System:
-        home = tmp_path / f"system-{len(made)}"
-        home.mkdir()
-        made.append(System(home, toolchain))
-        return made[-1]
-
-    yield make
-    for system in made:
-        system.close()
+@pytest.fixture(scope="session")
+def shelf(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Shelf:
+    """Systems to begin with, shared by the workers of this run."""
+    base = tmp_path_factory.getbasetemp()
+    run = base if worker_id == "master" else base.parent
+    return Shelf(run / "systems", tmp_path_factory.mktemp("scratch"), toolchain)
 
 
 @pytest.fixture
-def system(make_system: Callable[[], System]) -> System:
+def system(shelf: Shelf) -> Iterator[System]:
     """A system on which nothing is deployed yet."""
-    return make_system()
+    with shelf.system("nothing") as system:
+        yield system
 
 
 @pytest.fixture(scope="module")
-def deployed(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def deployed(shelf: Shelf) -> Iterator[System]:
     """A system with both stacks deployed, shared by the tests of a module."""
-    home = tmp_path_factory.mktemp("system")
-    system = System(home, toolchain)
-    try:
-        for stack in ("test", "prod"):
-            outcome = system.project.up(stack)
-            assert outcome, outcome.text
+    with shelf.system("prod") as system:
         yield system
-    finally:
-        system.close()

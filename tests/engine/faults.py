@@ -8,23 +8,23 @@ import argparse
 import json
 import random
 import re
-import shutil
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from rehearsal.toolchain import ensure
-from tests.engine.system import Outcome, StandIn, System
+from tests.engine.shelf import Moment, Shelf
+from tests.engine.system import Name, Outcome, StandIn, System
 
-STACKS = ("test", "prod")
-Service: TypeAlias = Literal["azure", "workspace"]
+Stack: TypeAlias = Literal["test", "prod"]
+STACKS: tuple[Stack, ...] = ("test", "prod")
+# The moments of the shelf that are called after the stacks are those after their `up`.
+BEFORE: dict[Stack, Moment] = {"test": "nothing", "prod": "test"}
 
 FAULTS: dict[str, dict[str, Any]] = {
     **{str(status): {"action": "status", "status": status} for status in (429, 500, 502, 503, 504)},
@@ -40,8 +40,8 @@ ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 class Trial:
     """A fault at the first request to a route, in the `up` of one stack."""
 
-    stack: str
-    service: Service
+    stack: Stack
+    service: Name
     method: str
     route: str
     fault: str
@@ -83,92 +83,62 @@ class Result:
 
 
 class Bench:
-    """A system that goes back to a recorded state before each trial."""
+    """Gives each trial a system of its own, as it was before the `up` that the trial disturbs."""
 
-    def __init__(self, system: System) -> None:
-        self.system = system
-        self._keep = system.home / "kept"
-        self.requests: dict[str, list[tuple[Service, str, str]]] = {}
-        self.expected: dict[str, Counter[str]] = {}
-        self._save("test")
-        for number, stack in enumerate(STACKS):
-            for each in self._services():
-                each.forget()
-            outcome = system.project.up(stack)
-            if not outcome:
-                raise RuntimeError(outcome.text)
-            self.requests[stack] = list(dict.fromkeys(self._seen()))
-            self.expected[stack] = inventory(system)
-            if number + 1 < len(STACKS):
-                self._save(STACKS[number + 1])
-
-    def _services(self) -> tuple[StandIn, StandIn]:
-        return self.system.azure, self.system.workspace
-
-    def _seen(self) -> Iterator[tuple[Service, str, str]]:
-        services: tuple[Service, ...] = ("azure", "workspace")
-        for service in services:
-            for each in getattr(self.system, service).requests():
-                yield service, each["method"], route(each["path"])
-
-    def _save(self, name: str) -> None:
-        self.system.close()
-        for part in ("state", "backend", "pulumi/databricks-cicd"):
-            source = self.system.home / part
-            if source.exists():
-                shutil.copytree(source, self._keep / name / part)
-        self.system.start()
-
-    def _restore(self, name: str) -> None:
-        self.system.close()
-        for part in ("state", "backend", "pulumi/databricks-cicd"):
-            shutil.rmtree(self.system.home / part, ignore_errors=True)
-            if (self._keep / name / part).exists():
-                shutil.copytree(self._keep / name / part, self.system.home / part)
-        self.system.start()
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self.requests: dict[Stack, list[tuple[Name, str, str]]] = {}
+        self.expected: dict[Stack, Counter[str]] = {}
+        for stack in STACKS:
+            seen = ((service, method, route(path)) for service, method, path in shelf.requests(stack))
+            self.requests[stack] = list(dict.fromkeys(seen))
+            with shelf.system(stack) as system:
+                self.expected[stack] = inventory(system)
 
     def run(self, trial: Trial) -> Result:
-        """Goes back, orders the fault, and looks what comes of it."""
-        self._restore(trial.stack)
-        service: StandIn = getattr(self.system, trial.service)
-        order = {key: value for key, value in FAULTS[trial.fault].items() if key != "action"}
-        service.fault(FAULTS[trial.fault]["action"], method=trial.method, path=trial.pattern, **order)
-        started = time.monotonic()
-        first = self.system.project.up(trial.stack)
-        verdict, text = "through", first.text
-        if not any(each["fault"] for each in service.requests()):
-            verdict = "the fault hit nothing"
-        elif not first:
-            verdict = self._after_failure(trial.stack, first)
-        if verdict in GOOD:
-            verdict, text = self._compare(trial.stack, verdict, text)
+        """Orders the fault, and looks what comes of it."""
+        with self._shelf.system(BEFORE[trial.stack]) as system:
+            service: StandIn = getattr(system, trial.service)
+            order = {key: value for key, value in FAULTS[trial.fault].items() if key != "action"}
+            service.fault(FAULTS[trial.fault]["action"], method=trial.method, path=trial.pattern, **order)
+            started = time.monotonic()
+            first = system.project.up(trial.stack)
+            verdict, text = "through", first.text
+            if not any(each["fault"] for each in service.requests()):
+                verdict = "the fault hit nothing"
+            elif not first:
+                verdict = _after_failure(system, trial.stack, first)
+            if verdict in GOOD:
+                verdict, text = self._compare(system, trial.stack, verdict, text)
         return Result(trial, verdict, time.monotonic() - started, "" if verdict == "through" else text)
 
-    def _after_failure(self, stack: str, first: Outcome) -> str:
-        if "Traceback" in first.text or "panic:" in first.text:
-            return "failed with a traceback"
-        second = self.system.project.up(stack)
-        return "converged" if second else f"the next up failed: {second.text[-1500:]}"
-
-    def _compare(self, stack: str, verdict: str, text: str) -> tuple[str, str]:
-        there = inventory(self.system)
+    def _compare(self, system: System, stack: Stack, verdict: str, text: str) -> tuple[str, str]:
+        there = inventory(system)
         if there != self.expected[stack]:
             return "doubled or lost", f"more: {there - self.expected[stack]}, less: {self.expected[stack] - there}"
-        differs = self.system.project.preview(stack, "--expect-no-changes", "--diff")
+        differs = system.project.preview(stack, "--expect-no-changes", "--diff")
         if differs:
             return verdict, text
-        if self._not_read_back(stack) and self.system.project.up(stack):
-            there = inventory(self.system)
-            if there == self.expected[stack] and self.system.project.preview(stack, "--expect-no-changes"):
+        if _not_read_back(system, stack) and system.project.up(stack):
+            there = inventory(system)
+            if there == self.expected[stack] and system.project.preview(stack, "--expect-no-changes"):
                 return "settled", text
         return "something differs afterwards", differs.text
 
-    def _not_read_back(self, stack: str) -> bool:
-        """Whether all that a preview would change are resources of which the engine remembers a failed first try."""
-        exported = self.system.project.pulumi("stack", "export", "--stack", stack).text
-        resources = json.loads(exported[exported.index("{") :])["deployment"]["resources"]
-        remembered = {each["urn"].rsplit("::", 1)[1] for each in resources if each.get("initErrors")}
-        return {name for _, name in self.system.project.steps(stack)} <= remembered
+
+def _after_failure(system: System, stack: str, first: Outcome) -> str:
+    if "Traceback" in first.text or "panic:" in first.text:
+        return "failed with a traceback"
+    second = system.project.up(stack)
+    return "converged" if second else f"the next up failed: {second.text[-1500:]}"
+
+
+def _not_read_back(system: System, stack: str) -> bool:
+    """Whether all that a preview would change are resources of which the engine remembers a failed first try."""
+    exported = system.project.pulumi("stack", "export", "--stack", stack).text
+    resources = json.loads(exported[exported.index("{") :])["deployment"]["resources"]
+    remembered = {each["urn"].rsplit("::", 1)[1] for each in resources if each.get("initErrors")}
+    return {name for _, name in system.project.steps(stack)} <= remembered
 
 
 def inventory(system: System) -> Counter[str]:
@@ -245,23 +215,15 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the sample (0)")
     options = parser.parse_args()
     toolchain = ensure()
-    home = Path(tempfile.mkdtemp(prefix="faults-"))
-    mine = threading.local()
-
-    def bench() -> Bench:
-        if not hasattr(mine, "bench"):
-            place = Path(tempfile.mkdtemp(dir=home))
-            mine.bench = Bench(System(place, toolchain))
-        return mine.bench  # type: ignore[no-any-return]  # what a thread keeps for itself has no type
-
-    try:
-        chosen = [trial for trial in trials(bench()) if re.search(options.only, str(trial))]
+    results: list[Result] = []
+    with tempfile.TemporaryDirectory(prefix="faults-") as home:
+        bench = Bench(Shelf(Path(home, "systems"), Path(home), toolchain))
+        chosen = [trial for trial in trials(bench) if re.search(options.only, str(trial))]
         if options.sample:
             chosen = handful(chosen, options.seed, min(options.sample, len(chosen)))
         print(f"{len(chosen)} trials, {options.workers} at a time", flush=True)
-        results: list[Result] = []
         with ThreadPoolExecutor(options.workers) as pool:
-            for result in pool.map(lambda trial: bench().run(trial), chosen):
+            for result in pool.map(bench.run, chosen):
                 results.append(result)
                 print(
                     f"{len(results):4}/{len(chosen)} {result.seconds:5.0f} s  {result.verdict:10}  {result.trial}",
@@ -269,8 +231,6 @@ def main() -> int:
                 )
                 if not result.good:
                     print(result.detail, file=sys.stderr, flush=True)
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
     print_table(results)
     return 0 if all(result.good for result in results) else 1
 

@@ -1,28 +1,21 @@
 """Releases of a system's project: packaged and deployed by the commands, as the pipelines call them."""
 
 import base64
-import contextlib
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from tests.engine.samples import sample_release
-from tests.engine.system import SECONDS, Outcome, System
+from tests.engine.system import Outcome, System
+from tests.running import run
 
 FOLDERS = {"test": "/bike-sharing-test", "prod": "/bike-sharing-production"}
 NOTEBOOK = "sample/load_trips.py"
 
 
 def small(system: System) -> None:
-    """Lets the project have a small release: seven files, a suite, and one job."""
+    """Lets the project have a small release, seven files, a suite, and one job, and deploys both stacks."""
     sample_release(system.project.path)
     job = {"daily": {"tasks": {"load": {"notebook": "load_trips"}}}}
     for stack in ("test", "prod"):
@@ -32,21 +25,12 @@ def small(system: System) -> None:
         )
     system.project.settings("test", lambda settings: settings.update(tests={"folder": "suites"}))
     system.project.commit("a small release")
+    system.bring_up()
 
 
 def delivery(system: System, *arguments: str, cwd: Path | None = None, **environment: str) -> Outcome:
     """Runs a command in the project's folder."""
-    done = subprocess.run(
-        command(*arguments),
-        cwd=cwd or system.project.path,
-        env={**system.project.environment, **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    done = run(command(*arguments), cwd or system.project.path, {**system.project.environment, **environment})
     return Outcome(done.returncode, done.stdout)
 
 
@@ -98,34 +82,11 @@ def there(system: System, stack: str = "test", *, record: bool = False) -> dict[
     return found
 
 
+def said(system: System, stack: str) -> str:
+    """What the notebook in the workspace prints."""
+    return there(system, stack)[Path(NOTEBOOK).stem].decode().split("'")[1]
+
+
 def content_of(artifact: Path) -> str:
     """The digest of an artifact's files."""
     return str(json.loads((artifact / "manifest.json").read_bytes())["content"])
-
-
-def killed(system: System, arguments: list[str], when: Callable[[], bool], cwd: Path) -> bool:
-    """Begins a command, and kills it with all that it has started as soon as the condition holds.
-
-    Gives whether the condition has come about before the command's end.
-    """
-    running = subprocess.Popen(
-        command(*arguments),
-        cwd=cwd,
-        env=system.project.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    while running.poll() is None and not when():
-        time.sleep(0.02)
-    if running.poll() is not None:
-        return False
-    # The plugins are in process groups of their own and would outlive the engine, and the test.
-    children = psutil.Process(running.pid).children(recursive=True)
-    os.killpg(running.pid, signal.SIGKILL)
-    running.wait()
-    for child in children:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            child.kill()
-    psutil.wait_procs(children, timeout=10)
-    return True

@@ -8,9 +8,9 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import httpx
 import yaml
@@ -26,10 +26,12 @@ from rehearsal.databricks import create_app as create_databricks
 from rehearsal.databricks.users import USER_KEYS
 from rehearsal.service import Background
 from rehearsal.toolchain import Toolchain
+from tests.running import killed, run
 
 ROOT = Path(__file__).parents[2]
 PASSPHRASE = "a passphrase of a test"
-SECONDS = 600
+STACKS = ("test", "prod")
+Name: TypeAlias = Literal["azure", "workspace"]
 
 # Of the machine's environment nothing that could lead to a real service, or to another stack, reaches the program.
 LEAKS = ("AZDO_", "AZURE_", "ARM_", "DATABRICKS_", "PULUMI_", "SYSTEM_", "GIT_", "REHEARSAL_")
@@ -46,23 +48,35 @@ class Outcome:
         return self.code == 0
 
 
+@dataclass(frozen=True)
+class Address:
+    """Where a service is, 0 for any free port, and with which token each of its users signs in."""
+
+    port: int
+    tokens: dict[str, str]
+
+    @classmethod
+    def fresh(cls, users: tuple[str, ...]) -> "Address":
+        return cls(0, {user: f"canary-{user}-{secrets.token_hex(16)}" for user in users})
+
+
 class StandIn:
     """One of the two services in a thread of this process, with its control endpoints. It can be restarted."""
 
-    def __init__(self, create_app: Callable[..., ASGIApp], state: Path, users: tuple[str, ...]) -> None:
-        self.tokens = {user: f"canary-{user}-{secrets.token_hex(16)}" for user in users}
+    def __init__(self, create_app: Callable[..., ASGIApp], state: Path, address: Address) -> None:
+        self.tokens = address.tokens
         self._control_token = secrets.token_hex(16)
         self._create: Callable[[], ASGIApp] = functools.partial(
             create_app, state, control_token=self._control_token, credentials=self.tokens
         )
-        self._port = 0
+        self.port = address.port
         self.start()
 
     def start(self) -> None:
         """Serves, on the same port as before."""
-        self._background = Background(self._create(), self._port)
+        self._background = Background(self._create(), self.port)
         self.url = self._background.__enter__()
-        self._port = int(self.url.rsplit(":", 1)[1])
+        self.port = int(self.url.rsplit(":", 1)[1])
 
     def stop(self) -> None:
         self._background.__exit__()
@@ -89,11 +103,16 @@ class StandIn:
 
 
 class Project:
-    """A copy of the project in its own git checkout, and `pulumi` in it."""
+    """A copy of the project in its own git checkout, and `pulumi` in it. A checkout that is there is used as it is."""
 
     def __init__(self, path: Path, environment: Mapping[str, str]) -> None:
         self.path = path
         self.environment = dict(environment)
+        if not path.exists():
+            self._begin()
+
+    def _begin(self) -> None:
+        path = self.path
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             cwd=ROOT,
@@ -134,21 +153,21 @@ class Project:
     def pulumi(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Outcome:
         """Runs `pulumi`; the variables are added to the environment, those of value "" are left out of it."""
         variables = {**self.environment, **(environment or {})}
-        done = subprocess.run(
-            self.command(*arguments),
-            cwd=self.path,
-            env={key: value for key, value in variables.items() if value},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        given = {key: value for key, value in variables.items() if value}
+        done = run(self.command(*arguments), self.path, given)
         return Outcome(done.returncode, done.stdout)
 
     def up(self, stack: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Outcome:
         return self.pulumi("up", "--yes", "--skip-preview", "--stack", stack, *arguments, environment=environment)
+
+    def killed_up(self, stack: str, when: Callable[[], object]) -> None:
+        """Begins an `up` and kills it, with the engine and all plugins, as soon as the condition holds.
+
+        Raises:
+            AssertionError: it was over before, or the moment hasn't come.
+        """
+        command = self.command("up", "--yes", "--skip-preview", "--stack", stack)
+        assert killed(command, self.path, self.environment, when), "it was over before"
 
     def preview(self, stack: str, *arguments: str) -> Outcome:
         return self.pulumi("preview", "--stack", stack, *arguments)
@@ -172,25 +191,35 @@ class Project:
 
 @dataclass
 class System:
-    """Both services and a project that is set up to deploy to them."""
+    """Both services and a project that is set up to deploy to them.
+
+    Args:
+        home: an existing folder for all of it. What another system has left there is gone on with.
+        toolchain: the engine.
+        addresses: of the services, `azure` and `workspace`; without them any ports and new tokens.
+    """
 
     home: Path
     toolchain: Toolchain
+    addresses: InitVar[Mapping[Name, Address] | None] = None
     azure: StandIn = field(init=False)
     workspace: StandIn = field(init=False)
     project: Project = field(init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, addresses: Mapping[Name, Address] | None) -> None:
         state = self.home / "state"
-        self.azure = StandIn(create_azuredevops, state / "azuredevops", KEYS)
-        self.workspace = StandIn(create_databricks, state / "databricks", USER_KEYS)
-        (self.home / "backend").mkdir()
+        given = addresses or {"azure": Address.fresh(KEYS), "workspace": Address.fresh(USER_KEYS)}
+        self.azure = StandIn(create_azuredevops, state / "azuredevops", given["azure"])
+        self.workspace = StandIn(create_databricks, state / "databricks", given["workspace"])
+        backend = self.home / "backend"
+        is_new = not backend.exists()
+        backend.mkdir(exist_ok=True)
         clean = {key: value for key, value in os.environ.items() if not key.startswith(LEAKS)}
         environment = (
             clean
             | self.toolchain.environment(home=self.home / "pulumi")
             | {
-                "PULUMI_BACKEND_URL": f"file://{self.home / 'backend'}?metadata=skip",
+                "PULUMI_BACKEND_URL": f"file://{backend}?metadata=skip",
                 "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
                 "AZDO_ORG_SERVICE_URL": self.organization_url,
                 "AZDO_PERSONAL_ACCESS_TOKEN": self.azure.tokens["administrator"],
@@ -200,10 +229,21 @@ class System:
             }
         )
         self.project = Project(self.home / "project", environment)
-        for stack in ("test", "prod"):
-            made = self.project.pulumi("stack", "init", stack)
-            assert made, made.text
-        self.project.commit("what `stack init` writes into the stack files")
+        if is_new:
+            for stack in STACKS:
+                made = self.project.pulumi("stack", "init", stack)
+                assert made, made.text
+            self.project.commit("what `stack init` writes into the stack files")
+
+    def bring_up(self, *stacks: str) -> None:
+        """Deploys stacks, one after the other; without a name both.
+
+        Raises:
+            AssertionError: one of them fails.
+        """
+        for stack in stacks or STACKS:
+            outcome = self.project.up(stack)
+            assert outcome, outcome.text
 
     @property
     def organization_url(self) -> str:

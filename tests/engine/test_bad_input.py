@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal.toolchain import Toolchain
+from tests.engine.shelf import Shelf
 from tests.engine.system import Outcome, System
 
 pytestmark = pytest.mark.engine
@@ -15,11 +15,10 @@ Change = Callable[[dict[str, Any]], object]
 
 
 @pytest.fixture(scope="module")
-def shared(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def shared(shelf: Shelf) -> Iterator[System]:
     """A system on which nothing is deployed, and on which nothing in this module deploys anything."""
-    system = System(tmp_path_factory.mktemp("system"), toolchain)
-    yield system
-    system.close()
+    with shelf.system("nothing") as system:
+        yield system
 
 
 @pytest.fixture
@@ -52,79 +51,51 @@ def in_part(key: str, **values: Any) -> Change:
     return lambda settings: settings.setdefault(key, {}).update(values)
 
 
-def access(*entries: dict[str, str]) -> Change:
-    return in_part("workspace", access=list(entries))
+def many_in_test(settings: dict[str, Any]) -> None:
+    workspace = settings["workspace"]
+    workspace["acess"] = []
+    workspace["folder"] = "bikes"
+    workspace["access"] = [
+        {"group": "data-engineers", "level": "CAN_WRITE"},
+        {"group": "data-analysts", "level": "CAN_RUN"},
+        {"group": "data-analysts", "level": "CAN_READ"},
+    ]
+    settings["gait"] = {}
+    settings["gate"] = {"approvers": [], "timeoutHours": -1}
+    settings["notebooks"] = {"folder": "nootbooks"}
 
 
-MISTAKES: dict[str, tuple[str, Change, tuple[str, ...]]] = {
-    "a misspelt key": (
-        "test",
-        lambda settings: settings["workspace"].update(acess=[]),
-        ("workspace.acess", "access"),
-    ),
-    "an unknown top-level key": ("test", lambda settings: settings.update(gait={}), ("gait", "gate")),
-    "a wrong type": ("prod", in_part("gate", timeoutHours="soon"), ("gate.timeoutHours", "soon", "pulumi config set")),
-    "an empty folder": ("test", in_part("workspace", folder=""), ("workspace.folder", "absolute")),
-    "a relative folder": ("test", in_part("workspace", folder="bikes"), ("workspace.folder", '"bikes"', "absolute")),
-    "the other stack's folder": (
-        "prod",
-        in_part("workspace", folder="/bike-sharing-test"),
-        ("workspace.folder", "/bike-sharing-test"),
-    ),
-    "a folder inside the other stack's": (
-        "prod",
-        in_part("workspace", folder="/bike-sharing-test/production"),
-        ("workspace.folder", "/bike-sharing-test"),
-    ),
-    "production below /Shared": (
-        "prod",
-        in_part("workspace", folder="/Shared/production"),
-        ("workspace.folder", "/Shared", "allowShared"),
-    ),
-    "an unknown permission level": (
-        "test",
-        access({"group": "data-engineers", "level": "CAN_WRITE"}),
-        ("level", "CAN_WRITE", "CAN_EDIT"),
-    ),
-    "the same principal twice": (
-        "test",
-        access({"group": "data-engineers", "level": "CAN_RUN"}, {"group": "data-engineers", "level": "CAN_READ"}),
-        ("workspace.access", "data-engineers"),
-    ),
-    "no approvers in the list": ("prod", in_part("gate", approvers=[]), ("gate.approvers", "continuous deployment")),
-    "more approvals than approvers": ("prod", in_part("gate", minimumApprovals=3), ("gate.minimumApprovals", "3")),
-    "an unknown time zone": (
-        "prod",
-        in_part(
-            "gate", businessHours={"days": ["monday"], "start": "09:00", "end": "17:00", "timeZone": "Europe/Atlantis"}
+def many_in_prod(settings: dict[str, Any]) -> None:
+    hours = {"days": ["monday"], "start": "09:00", "end": "17:00", "timeZone": "Europe/Atlantis"}
+    settings["gate"] |= {"timeoutHours": "soon", "minimumApprovals": 3, "businessHours": hours}
+    settings["workspace"]["folder"] = "/bike-sharing-test/production"
+
+
+# Each mistake alone is told in tests/components/test_settings_mistakes.py.
+MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
+    "test": (
+        many_in_test,
+        (
+            *("workspace.acess", "did you mean 'access'", "gait", "did you mean 'gate'", '"bikes"', "absolute"),
+            *("CAN_WRITE", "CAN_EDIT", "data-analysts", "gate.approvers", "continuous deployment", "gate.timeoutHours"),
+            *("notebooks.folder", "nootbooks"),
         ),
-        ("gate.businessHours.timeZone", "Europe/Atlantis"),
     ),
-    "a missing folder of notebooks": (
-        "test",
-        in_part("notebooks", folder="nootbooks"),
-        ("notebooks.folder", "nootbooks"),
+    "prod": (
+        many_in_prod,
+        (
+            *("gate.timeoutHours", "soon", "pulumi config set", "gate.minimumApprovals", "3"),
+            *("gate.businessHours.timeZone", "Europe/Atlantis", "/bike-sharing-test/production"),
+        ),
     ),
 }
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_in_a_stack_file_is_named_with_its_remedy_and_changes_nothing(
-    untouched: System, mistake: str
-) -> None:
-    stack, change, words = MISTAKES[mistake]
+@pytest.mark.parametrize("stack", MISTAKES)
+def test_all_mistakes_of_a_stack_file_are_told_in_one_go_with_their_remedies(untouched: System, stack: str) -> None:
+    change, words = MISTAKES[stack]
     untouched.project.settings(stack, change)
     refused(untouched.project.up(stack), *words)
-
-
-def test_all_mistakes_of_a_stack_file_are_told_in_one_go(untouched: System) -> None:
-    def change(settings: dict[str, Any]) -> None:
-        settings["workspace"]["folder"] = "bikes"
-        settings["workspace"]["acess"] = []
-        settings["gate"] = {"approvers": [], "timeoutHours": -1}
-
-    untouched.project.settings("test", change)
-    refused(untouched.project.up("test"), "workspace.folder", "workspace.acess", "gate.approvers", "gate.timeoutHours")
 
 
 def _write(path: str, content: bytes) -> Callable[[Path], object]:
@@ -138,29 +109,21 @@ def _write(path: str, content: bytes) -> Callable[[Path], object]:
 NOTEBOOK = b"# Databricks notebook source\nprint(1)\n"
 SQL_NOTEBOOK = b"-- Databricks notebook source\nSELECT 1\n"
 
-FILES: dict[str, tuple[list[Callable[[Path], object]], tuple[str, ...]]] = {
-    "two files that become one path": (
-        [_write("notebooks/twin.py", NOTEBOOK), _write("notebooks/twin.sql", SQL_NOTEBOOK)],
-        ("twin.py", "twin.sql"),
-    ),
-    "a file over the limit": ([_write("notebooks/large.csv", b"1" * (11 * 1024 * 1024))], ("large.csv", "10")),
-    "an invalid notebook": ([_write("notebooks/broken.ipynb", b"{")], ("broken.ipynb",)),
-    "a link out of the folder": (
-        [lambda project: (project / "notebooks" / "away.py").symlink_to("../../outside.py")],
-        ("away.py",),
-    ),
-    "a name that the workspace refuses": ([_write("notebooks/a\\b.py", NOTEBOOK)], ("a\\b.py",)),
-}
+# Each alone in tests/test_release_files.py.
+FILES: tuple[tuple[Callable[[Path], object], str], ...] = (
+    (_write("notebooks/twin.py", NOTEBOOK), "twin.py"),
+    (_write("notebooks/twin.sql", SQL_NOTEBOOK), "twin.sql"),
+    (_write("notebooks/large.csv", b"1" * (11 * 1024 * 1024)), "large.csv"),
+    (_write("notebooks/broken.ipynb", b"{"), "broken.ipynb"),
+    (lambda project: (project / "notebooks" / "away.py").symlink_to("../../outside.py"), "away.py"),
+    (_write("notebooks/a\\b.py", NOTEBOOK), "a\\b.py"),
+)
 
 
-@pytest.mark.parametrize("mistake", FILES)
-def test_a_file_that_cannot_be_deployed_is_named_with_its_remedy_and_changes_nothing(
-    untouched: System, mistake: str
-) -> None:
-    writes, words = FILES[mistake]
-    for write in writes:
+def test_all_files_that_cannot_be_deployed_are_named_in_one_go(untouched: System) -> None:
+    for write, _ in FILES:
         write(untouched.project.path)
-    refused(untouched.project.up("test"), "notebooks.folder", *words)
+    refused(untouched.project.up("test"), "notebooks.folder", *(name for _, name in FILES))
 
 
 def test_an_empty_folder_of_notebooks_is_refused(untouched: System) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from rehearsal.toolchain import Toolchain
 from tests.engine.samples import sample_release
+from tests.engine.shelf import Shelf
 from tests.engine.system import System
 
 pytestmark = pytest.mark.engine
@@ -18,19 +18,14 @@ FOLDER = "/bike-sharing-production"
 
 
 @pytest.fixture(scope="module")
-def deployed(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def deployed(shelf: Shelf) -> Iterator[System]:
     """A system with both stacks deployed, prod with a release and two jobs of its own."""
-    system = System(tmp_path_factory.mktemp("system"), toolchain)
-    try:
+    with shelf.system("prod") as system:
         sample_release(system.project.path)
         system.project.settings("prod", small)
         system.project.commit("another release")
-        for stack in ("test", "prod"):
-            outcome = system.project.up(stack)
-            assert outcome, outcome.text
+        system.bring_up("prod")
         yield system
-    finally:
-        system.close()
 
 
 def small(settings: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,64 +9,54 @@ from typing import Any
 import pytest
 from databricks.sdk.service.workspace import ImportFormat, Language
 
-from rehearsal.toolchain import Toolchain
 from tests.engine.releases import (
     FOLDERS,
     content_of,
-    delivery,
     deploy,
-    killed,
     package,
     read_json,
     record,
     release_of,
-    small,
+    said,
     there,
 )
+from tests.engine.shelf import Shelf
 from tests.engine.system import System
 
 pytestmark = pytest.mark.engine
 
 LOAD = "load_trips"
-# When a deployment is killed: after so many percent of the requests that a whole one makes to Databricks.
-PERCENT = range(2, 100, 3)
-MOMENTS = sorted(random.Random("killed deployments").sample(PERCENT, 4))  # noqa: S311 - a choice of moments
 
 
 @pytest.fixture(scope="module")
-def shared(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Both stacks brought up by an administrator, with a small release."""
-    system = System(tmp_path_factory.mktemp("system"), toolchain)
-    try:
-        small(system)
-        for stack in ("test", "prod"):
-            outcome = system.project.up(stack)
+def shared(shelf: Shelf) -> Iterator[System]:
+    """Both stacks brought up by an administrator, and a release deployed to both."""
+    with shelf.system("small") as system:
+        first = package(system, "first")
+        for stack in FOLDERS:
+            outcome = deploy(system, first, stack)
             assert outcome, outcome.text
         yield system
-    finally:
-        system.close()
 
 
 @pytest.fixture
 def deployed(shared: System) -> Iterator[System]:
-    """The shared system with its release deployed; what a test commits is taken back."""
+    """The shared system with some release deployed; what a test commits is taken back."""
     commit = shared.project.git("rev-parse", "HEAD")
-    first = shared.home / "first"
-    if not first.exists():
-        package(shared, "first")
-    for stack in ("test", "prod"):
-        current = record(shared, stack)["current"]
-        if not current or current["content"] != content_of(first) or record(shared, stack)["state"] != "deployed":
-            outcome = deploy(shared, first, stack)
-            assert outcome, outcome.text
     yield shared
     shared.workspace.forget()
     shared.project.git("reset", "--quiet", "--hard", commit)
 
 
-def said(system: System, stack: str = "test") -> str:
-    """What the notebook in the workspace prints."""
-    return there(system, stack)[LOAD].decode().split("'")[1]
+@pytest.fixture
+def with_first(deployed: System) -> System:
+    """The same with the first release."""
+    first = deployed.home / "first"
+    for stack in FOLDERS:
+        if record(deployed, stack)["current"]["content"] != content_of(first):
+            outcome = deploy(deployed, first, stack)
+            assert outcome, outcome.text
+    return deployed
 
 
 def snapshot(system: System) -> Any:
@@ -75,8 +64,8 @@ def snapshot(system: System) -> Any:
     return [(there(system, stack), there(system, stack, record=True)) for stack in FOLDERS]
 
 
-def test_after_an_administrators_up_a_first_release_is_deployed_and_recorded(deployed: System) -> None:
-    first = deployed.home / "first"
+def test_after_an_administrators_up_a_first_release_is_deployed_and_recorded(with_first: System) -> None:
+    deployed, first = with_first, with_first.home / "first"
     manifest = json.loads((first / "manifest.json").read_bytes())
     for stack in ("test", "prod"):
         found = record(deployed, stack)
@@ -92,25 +81,8 @@ def test_after_an_administrators_up_a_first_release_is_deployed_and_recorded(dep
     assert not [path for path in there(deployed, "prod") if path.startswith("tests/")]
 
 
-def test_a_release_says_what_it_does_to_people_scripts_and_later_stages(deployed: System) -> None:
-    artifact = release_of(deployed, "told", "told")
-    pipeline = {"TF_BUILD": "True", "BUILD_BUILDID": "7", "BUILD_BUILDNUMBER": "20261124.7"}
-    told = deploy(deployed, artifact, "test", "--approver", "Avery", **pipeline)
-    assert told, told.text
-    assert f"##vso[task.setvariable variable=content;isOutput=true]{content_of(artifact)}" in told.text
-    assert said(deployed) == "told"
-    found = record(deployed)
-    assert found["current"]["approvers"] == ["Avery"]
-    assert found["current"]["run"] == {"id": 7, "number": "20261124.7"}
-    assert found["history"][0]["content"] == content_of(artifact)
-    again = deploy(deployed, artifact, "test", "--json")
-    assert again, again.text
-    document = json.loads(again.text[again.text.index("\n{") :])
-    assert document["release"]["content"] == content_of(artifact)
-    assert document["resources"] == {}
-
-
-def test_what_was_edited_or_deleted_by_hand_is_put_back_and_strays_are_reported(deployed: System) -> None:
+def test_what_was_edited_or_deleted_by_hand_is_put_back_and_strays_are_reported(with_first: System) -> None:
+    deployed = with_first
     client = deployed.workspace_client().workspace
     before = there(deployed)
     for path in (LOAD, "my own"):
@@ -124,6 +96,24 @@ def test_what_was_edited_or_deleted_by_hand_is_put_back_and_strays_are_reported(
     assert b"by hand" in after.pop("my own")
     assert after == before
     client.delete(f"{FOLDERS['test']}/my own")
+
+
+def test_a_release_says_what_it_does_to_people_scripts_and_later_stages(deployed: System) -> None:
+    artifact = release_of(deployed, "told", "told")
+    pipeline = {"TF_BUILD": "True", "BUILD_BUILDID": "7", "BUILD_BUILDNUMBER": "20261124.7"}
+    told = deploy(deployed, artifact, "test", "--approver", "Avery", **pipeline)
+    assert told, told.text
+    assert f"##vso[task.setvariable variable=content;isOutput=true]{content_of(artifact)}" in told.text
+    assert said(deployed, "test") == "told"
+    found = record(deployed)
+    assert found["current"]["approvers"] == ["Avery"]
+    assert found["current"]["run"] == {"id": 7, "number": "20261124.7"}
+    assert found["history"][0]["content"] == content_of(artifact)
+    again = deploy(deployed, artifact, "test", "--json")
+    assert again, again.text
+    document = json.loads(again.text[again.text.index("\n{") :])
+    assert document["release"]["content"] == content_of(artifact)
+    assert document["resources"] == {}
 
 
 def no_approvers(settings: dict[str, Any]) -> None:
@@ -199,79 +189,5 @@ def test_a_deployment_that_fails_on_the_way_is_recorded_so_and_a_repetition_fini
     assert record(deployed)["state"] in ("deploying", "failed")
     outcome = deploy(deployed, artifact)
     assert outcome, outcome.text
-    assert said(deployed) == "in the end"
+    assert said(deployed, "test") == "in the end"
     assert record(deployed)["state"] == "deployed"
-
-
-def check_truth(system: System, releases: dict[str, str]) -> None:
-    """The record is true: a release that it says is deployed is there, and otherwise it doesn't say so.
-
-    `releases` has what the notebook prints, by the release's content.
-    """
-    found = record(system)
-    current = releases[found["current"]["content"]]
-    if found["state"] == "deployed":
-        assert found["attempt"] is None
-        assert said(system) == current
-    else:
-        assert found["state"] == "deploying"
-        assert said(system) in (current, releases[found["attempt"]["content"]])
-
-
-def kill_and_repeat(system: System, moment: int) -> None:
-    old, new = f"before {moment}", f"after {moment}"
-    releases = {}
-    for text in (old, new):
-        artifact = release_of(system, text, text.replace(" ", "-"))
-        releases[content_of(artifact)] = text
-        if text == old:
-            system.workspace.forget()
-            outcome = deploy(system, artifact)
-            assert outcome, outcome.text
-    last = len(system.workspace.requests()) * moment // 100
-    system.workspace.forget()
-    arguments = ["deploy", "--artifact", str(artifact), "--stack", "test"]
-    # Of this test's own requests there are none meanwhile: those to the control endpoints aren't in the log.
-    cut = killed(system, arguments, lambda: len(system.workspace.requests()) >= last, artifact)
-    check_truth(system, releases)
-    assert cut or moment > 80, "the deployment was over before it was killed"
-    if not cut:
-        assert said(system) == new
-        return
-    outcome = deploy(system, artifact)
-    assert outcome, outcome.text
-    assert said(system) == new
-    found = record(system)
-    assert (found["state"], releases[found["current"]["content"]]) == ("deployed", new)
-    assert read_json(system, "test", "lock.json") is None
-    preview = delivery(system, "drift", "--stack", "test")
-    assert preview, preview.text
-
-
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_killed_at_a_moment_the_record_is_true_and_a_repetition_finishes(deployed: System, moment: int) -> None:
-    kill_and_repeat(deployed, moment)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("moment", [each for each in PERCENT if each not in MOMENTS])
-def test_killed_at_any_moment_the_record_is_true_and_a_repetition_finishes(deployed: System, moment: int) -> None:
-    kill_and_repeat(deployed, moment)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_with_databricks_down_in_the_middle_a_repetition_finishes(deployed: System) -> None:
-    artifact = release_of(deployed, "after the outage", "outage")
-    old = record(deployed)["current"]
-    # The clients repeat for minutes before they give up.
-    deployed.workspace.fault("reset-before", path="/workspace/", skip=12, count=1_000_000)
-    failed = deploy(deployed, artifact)
-    assert failed.code in (1, 2)
-    assert "Traceback" not in failed.text
-    deployed.workspace.forget()
-    assert record(deployed)["state"] in ("deploying", "failed")
-    assert record(deployed)["current"] == old
-    outcome = deploy(deployed, artifact)
-    assert outcome, outcome.text
-    assert said(deployed) == "after the outage"

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from databricks.sdk.service.jobs import NotebookTask, Task
 
-from rehearsal.toolchain import Toolchain
-from tests.engine.interruption import killed_up
 from tests.engine.samples import sample_release
+from tests.engine.shelf import Shelf
 from tests.engine.system import System
 
 pytestmark = pytest.mark.engine
@@ -18,17 +17,13 @@ CREATE, READ = "/jobs/create$", "/jobs/get"
 
 
 @pytest.fixture(scope="module")
-def deployed(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def deployed(shelf: Shelf) -> Iterator[System]:
     """A system with a release and without jobs; each test adds one of its own."""
-    system = System(tmp_path_factory.mktemp("system"), toolchain)
-    try:
+    with shelf.system("test") as system:
         sample_release(system.project.path)
         system.project.settings("test", no_jobs)
-        outcome = system.project.up("test")
-        assert outcome, outcome.text
+        system.bring_up("test")
         yield system
-    finally:
-        system.close()
 
 
 @pytest.fixture(autouse=True)
@@ -125,7 +120,7 @@ def test_what_an_up_killed_after_the_create_has_left_is_deleted_by_the_next_one(
     add_job(deployed, "killed")
     deployed.workspace.fault("reset-after", method="POST", path=CREATE)
     deployed.workspace.fault("reset-before", method="POST", path=CREATE, count=1000)
-    killed_up(deployed, "test", lambda: bool(jobs(deployed, "killed")))
+    deployed.project.killed_up("test", lambda: bool(jobs(deployed, "killed")))
     (left,) = jobs(deployed, "killed")
     deployed.workspace.forget()
     cancelled = deployed.project.pulumi("cancel", "--yes", "--stack", "test")

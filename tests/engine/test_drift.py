@@ -9,8 +9,8 @@ import pytest
 from databricks.sdk.service.iam import AccessControlRequest, PermissionLevel
 from databricks.sdk.service.workspace import ImportFormat, Language
 
-from rehearsal.toolchain import Toolchain
-from tests.engine.releases import FOLDERS, delivery, deploy, package, record, release_of, small, there
+from tests.engine.releases import FOLDERS, delivery, deploy, package, record, release_of, there
+from tests.engine.shelf import Shelf
 from tests.engine.system import System
 
 pytestmark = pytest.mark.engine
@@ -18,19 +18,12 @@ FOLDER = FOLDERS["prod"]
 
 
 @pytest.fixture(scope="module")
-def deployed(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def deployed(shelf: Shelf) -> Iterator[System]:
     """Both stacks brought up by an administrator, and a release deployed to production."""
-    system = System(tmp_path_factory.mktemp("system"), toolchain)
-    try:
-        small(system)
-        for stack in ("test", "prod"):
-            outcome = system.project.up(stack)
-            assert outcome, outcome.text
+    with shelf.system("small") as system:
         outcome = deploy(system, package(system), "prod")
         assert outcome, outcome.text
         yield system
-    finally:
-        system.close()
 
 
 def edit(system: System, path: str, text: str) -> None:
@@ -47,6 +40,22 @@ def test_right_after_a_deployment_nothing_differs_and_the_smoke_test_passes(depl
     assert json.loads((deployed.home / "drift.json").read_text())["differences"] == []
     outcome = delivery(deployed, "smoke", "--stack", "prod", "--artifact", ".", cwd=artifact)
     assert outcome, outcome.text
+
+
+def test_a_source_that_the_checkout_has_no_more_disturbs_neither_drift_nor_refresh(deployed: System) -> None:
+    project = deployed.project
+    for name in ("sample/plan_vans.py", "sample/reports/demand_by_hour.ipynb", "sample/lib/trips.py"):
+        (project.path / name).unlink()
+    outcome = delivery(deployed, "drift", "--stack", "prod")
+    assert outcome, outcome.text
+    refreshed = project.pulumi("refresh", "--yes", "--skip-preview", "--stack", "prod")
+    assert refreshed, refreshed.text
+    # What is deployed is known as before: the program deletes what it has no more, and with the files nothing differs.
+    deleted = [name.rsplit("-", 1)[0] for operation, name in project.steps("prod") if operation == "delete"]
+    assert deleted == ["file-lib-trips-py", "folder", "notebook-plan-vans", "notebook-reports-demand-by-hour"]
+    project.git("checkout", "--quiet", "--", "sample")
+    nothing = project.preview("prod", "--expect-no-changes", "--diff")
+    assert nothing, nothing.text
 
 
 def test_what_was_changed_by_hand_is_named_and_put_back_and_strays_are_left_alone(deployed: System) -> None:

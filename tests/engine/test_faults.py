@@ -1,13 +1,11 @@
 """A seeded handful of the fault series; `make faults` runs all of it."""
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
-from rehearsal.toolchain import Toolchain
 from tests.engine.faults import Bench, handful, trials
-from tests.engine.system import System
+from tests.engine.shelf import Shelf
 
 pytestmark = pytest.mark.engine
 
@@ -15,10 +13,8 @@ SEED = int(os.environ.get("FAULTS_SEED", "1"))
 
 
 @pytest.fixture(scope="module")
-def bench(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    system = System(tmp_path_factory.mktemp("system"), toolchain)
-    yield Bench(system)
-    system.close()
+def bench(shelf: Shelf) -> Bench:
+    return Bench(shelf)
 
 
 @pytest.mark.parametrize("number", range(4))

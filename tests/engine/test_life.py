@@ -1,11 +1,11 @@
-"""From nothing to a destroyed system: what is left, what refuses, what an interruption does."""
+"""From nothing to a destroyed system: what is left, what refuses."""
 
 from typing import Any
 
 import pytest
 
-from tests.engine.interruption import killed_up, wait_until
 from tests.engine.system import System
+from tests.running import wait_until
 
 pytestmark = pytest.mark.engine
 
@@ -25,32 +25,26 @@ def inventory(system: System) -> dict[str, Any]:
     }
 
 
-def deploy(system: System) -> None:
-    for stack in ("test", "prod"):
-        outcome = system.project.up(stack)
-        assert outcome, outcome.text
-
-
-def test_destroy_leaves_the_services_as_they_were_and_protected_production_refuses_first(system: System) -> None:
-    before = inventory(system)
-    deploy(system)
-    full = inventory(system)
+def test_destroy_leaves_the_services_as_they_were_and_protected_production_refuses_first(
+    system: System, deployed: System
+) -> None:
+    before, full = inventory(system), inventory(deployed)
     assert full != before
 
-    refused = system.project.destroy("prod")
+    refused = deployed.project.destroy("prod")
     assert not refused
     assert "protect" in refused.text
-    assert inventory(system) == full
-    nothing = system.project.preview("prod", "--expect-no-changes")
+    assert inventory(deployed) == full
+    nothing = deployed.project.preview("prod", "--expect-no-changes")
     assert nothing, nothing.text
 
-    system.project.settings("prod", lambda settings: settings["workspace"].update(protect=False))
-    outcome = system.project.up("prod")
+    deployed.project.settings("prod", lambda settings: settings["workspace"].update(protect=False))
+    outcome = deployed.project.up("prod")
     assert outcome, outcome.text
     for stack in ("prod", "test"):
-        outcome = system.project.destroy(stack)
+        outcome = deployed.project.destroy(stack)
         assert outcome, outcome.text
-    assert inventory(system) == before
+    assert inventory(deployed) == before
 
 
 def test_an_existing_project_and_repository_are_adopted_and_outlive_the_system(system: System) -> None:
@@ -103,40 +97,3 @@ def test_outside_a_checkout_the_first_push_says_what_to_do_and_the_next_up_goes_
     assert outcome, outcome.text
     assert "not committed" in outcome.text
     assert "notebooks/forgotten.py" in outcome.text
-
-
-@pytest.mark.parametrize("moment", ["create of the project", "create of a policy", "import of a notebook"])
-def test_after_a_killed_up_the_next_one_says_what_to_do_about_the_lock_and_converges(
-    system: System, moment: str
-) -> None:
-    service, method, path = {
-        "create of the project": (system.azure, "POST", "/_apis/projects$"),
-        "create of a policy": (system.azure, "POST", "/policy/configurations"),
-        "import of a notebook": (system.workspace, "POST", "/workspace/import"),
-    }[moment]
-    # The request's work is done, its answer is never seen.
-    service.fault("delay", method=method, path=path, seconds=0)
-    killed_up(system, "test", lambda: any(each["fault"] for each in service.requests()))
-
-    locked = system.project.up("test")
-    assert not locked
-    assert "pulumi cancel" in locked.text
-    cancelled = system.project.pulumi("cancel", "--yes", "--stack", "test")
-    assert cancelled, cancelled.text
-    outcome = system.project.up("test")
-    assert outcome, outcome.text
-    nothing = system.project.preview("test", "--expect-no-changes")
-    assert nothing, nothing.text
-    assert_nothing_is_doubled(system)
-
-
-def assert_nothing_is_doubled(system: System) -> None:
-    """No policy twice, no project, repository, pipeline or environment besides those of the stack."""
-    outputs = system.project.outputs("test")
-    clients = system.azure_clients()
-    assert [each.name for each in clients.get_core_client().get_projects()] == ["Databricks CI-CD"]
-    policies = clients.get_policy_client().get_policy_configurations(outputs["project_id"])
-    types = [each.type.display_name for each in policies]
-    assert sorted(types) == sorted(set(types))
-    pipelines = clients.get_build_client().get_definitions(outputs["project_id"])
-    assert sorted(each.name for each in pipelines) == ["build", "drift", "release"]

@@ -8,8 +8,8 @@ import httpx
 import psutil
 import pytest
 
-from rehearsal.toolchain import Toolchain
 from tests.engine.samples import sample_release
+from tests.engine.shelf import Shelf
 from tests.engine.system import System
 from tests.engine.test_deployed import checks
 
@@ -117,15 +117,13 @@ def everything(settings: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-def optional(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    system = System(tmp_path_factory.mktemp("system"), toolchain)
-    sample_release(system.project.path)
-    system.project.commit("the release")
-    system.project.settings("test", everything)
-    outcome = system.project.up("test")
-    assert outcome, outcome.text
-    yield system
-    system.close()
+def optional(shelf: Shelf) -> Iterator[System]:
+    with shelf.system("nothing") as system:
+        sample_release(system.project.path)
+        system.project.commit("the release")
+        system.project.settings("test", everything)
+        system.bring_up("test")
+        yield system
 
 
 def test_no_preview_and_no_refresh_shows_a_difference(optional: System) -> None:

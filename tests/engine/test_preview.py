@@ -5,6 +5,7 @@ service principal that the stacks let read.
 """
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.system import SECONDS, System
+from tests.engine.system import System
 
 pytestmark = pytest.mark.engine
 
@@ -24,10 +25,10 @@ OURS = "databricks-cicd.preview"
 class PullRequest:
     """A pull request of the deployed project, which `push` changes, and what its readers see of the preview."""
 
-    def __init__(self, system: System, reports: Path) -> None:
-        self.system, self.reports = system, reports
+    def __init__(self, system: System, reports: Path, branch: str) -> None:
+        self.system, self.reports, self.branch = system, reports, branch
         self.outputs = system.project.outputs("test")
-        system.project.git("checkout", "--quiet", "-b", "feature")
+        system.project.git("checkout", "--quiet", "-b", branch)
         self.number = 0
 
     def push(self, message: str) -> None:
@@ -35,17 +36,18 @@ class PullRequest:
         project = self.system.project
         project.commit(message)
         subprocess.run(
-            ["git", "push", "--quiet", self.outputs["repository_url"], "HEAD:refs/heads/feature"],
+            ["git", "push", "--quiet", self.outputs["repository_url"], f"HEAD:refs/heads/{self.branch}"],
             cwd=project.path,
             env=self.system.git_environment(USER),
             check=True,
         )
         if not self.number:
-            body = {"sourceRefName": "refs/heads/feature", "targetRefName": "refs/heads/main", "title": "A change"}
+            source = f"refs/heads/{self.branch}"
+            body = {"sourceRefName": source, "targetRefName": "refs/heads/main", "title": "A change"}
             made = self._git().create_pull_request(body, self.outputs["repository_id"], self.outputs["project_id"])
             self.number = made.pull_request_id
 
-    def preview(self, code: int = 0) -> dict[str, Any]:
+    def preview(self, code: int = 0, stacks: tuple[str, ...] = ("test", "prod")) -> dict[str, Any]:
         """Runs the command as the pipeline does, and gives its JSON."""
         system = self.system
         environment = system.project.environment | {
@@ -58,14 +60,15 @@ class PullRequest:
             "BUILD_BUILDID": "17",
             "BUILD_BUILDNUMBER": "20261123.4",
         }
-        arguments = ["--stack", "test", "--stack", "prod", "--comment", "--report", str(self.reports), "--json"]
+        chosen = [argument for stack in stacks for argument in ("--stack", stack)]
+        arguments = [*chosen, "--comment", "--report", str(self.reports), "--json"]
         done = subprocess.run(
             [sys.executable, "-B", "-m", "delivery", "preview", *arguments],
             cwd=system.project.path,
             env=environment,
             capture_output=True,
             text=True,
-            timeout=SECONDS,
+            timeout=600,
             check=False,
         )
         assert done.returncode == code, done.stdout + done.stderr
@@ -89,7 +92,7 @@ class PullRequest:
 def test_one_comment_follows_a_pull_request_from_a_notebook_over_an_approver_to_nothing(
     deployed: System, tmp_path: Path
 ) -> None:
-    pull = PullRequest(deployed, tmp_path / "report")
+    pull = PullRequest(deployed, tmp_path / "report", "feature")
     project = deployed.project
     # The project's build identity comes with its first run; README has the administrator run `up` once more after it.
     (project.path / "NOTES.md").write_text("a change that deploys nothing\n")
@@ -150,6 +153,86 @@ def test_one_comment_follows_a_pull_request_from_a_notebook_over_an_approver_to_
     assert "nothing to deploy" in text
     assert status == "fixed"
     assert "nothing to deploy" in (tmp_path / "report" / "preview.html").read_text()
+
+
+LIMIT = 150_000  # characters, which the service takes of a comment
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # as above
+def test_a_hundred_changed_notebooks_come_in_one_comment_that_says_what_it_leaves_out(
+    deployed: System, tmp_path: Path
+) -> None:
+    change_many(deployed, tmp_path, "hundred", 100, ("test",))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # as above
+def test_a_thousand_changed_notebooks_come_in_one_comment_that_says_what_it_leaves_out(
+    deployed: System, tmp_path: Path
+) -> None:
+    change_many(deployed, tmp_path, "thousand", 1_000, ("test", "prod"))
+
+
+def change_many(system: System, folder: Path, name: str, number: int, stacks: tuple[str, ...]) -> None:
+    """Deploys so many notebooks, changes all but one of them, deletes that one, and takes an access away."""
+    project = system.project
+    before = project.git("rev-parse", "HEAD")
+    pull = PullRequest(system, folder / "report", name)
+    write_notebooks(project.path / name, number, "rides")
+    for stack in ("test", "prod"):
+        project.settings(stack, lambda settings: settings.update(many(name)))
+    project.commit("many notebooks")
+    system.bring_up(*stacks)
+
+    write_notebooks(project.path / name, number, "trips")
+    (project.path / name / "team_00" / "report_0000.py").unlink()
+    for stack in stacks:
+        project.settings(stack, lambda settings: settings["workspace"]["access"].pop())
+    pull.push("change all of them")
+    told = pull.preview(stacks=stacks)
+
+    assert told["comment"] == "created"
+    assert sum(each["operation"] == "update" for each in told["files"]) == number - 1
+    text, status = pull.comment()
+    assert status == "active"
+    assert LIMIT * 0.9 < len(text) <= LIMIT
+    for stack in stacks:
+        # The one access less is to look at; a deleted notebook is everyday work.
+        assert f"| {stack} | - | {number:,} | - | 1 | 1 |" in text
+    parts = ("| stack |", "#### Destroyed", "#### Control plane, gates", "#### Notebooks and files", "#### Text diff")
+    assert sorted(parts, key=text.index) == list(parts)
+    assert "report_0000` is deleted" in text
+    shown = len(re.findall(r"^```diff$", text, re.MULTILINE))
+    assert shown > 10
+    more = re.search(r"… and ([\d,]+) more differences: see the full report\. (Most of them|They) are in `", text)
+    assert more
+    assert 0 < int(more[1].replace(",", "")) < number - shown
+    assert "buildId=17&view=artifacts" in text
+    whole = (folder / "report" / "preview.md").read_text()
+    assert len(re.findall(r"^```diff$", whole, re.MULTILINE)) == number - 1
+
+    project.git("checkout", "--quiet", "--force", before)
+    project.git("reset", "--quiet", "--hard")
+
+
+def many(folder: str) -> dict[str, Any]:
+    """The settings of a release of nothing but these notebooks."""
+    return {
+        "notebooks": {"folder": folder},
+        "tests": {},
+        "jobs": {},
+        "jobOverrides": {},
+        "services": {"databricksRequestsPerSecond": 100},
+    }
+
+
+def write_notebooks(folder: Path, number: int, table: str) -> None:
+    for each in range(number):
+        path = folder / f"team_{each % 20:02}" / f"report_{each:04}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = [f"{table}_{line} = spark.table('{table}').where('station = {each}')" for line in range(30)]
+        path.write_text("\n".join(["# Databricks notebook source", *lines, ""]))
 
 
 def without_one_approver(settings: dict[str, Any]) -> None:
