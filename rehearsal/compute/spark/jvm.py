@@ -129,8 +129,8 @@ def _options(memory: str, scratch: Path) -> list[str]:
         f"-Xmx{memory}",
         # The second compiler costs more than it gains in processes that live for minutes.
         "-XX:TieredStopAtLevel=1",
-        # With one compiler Java reserves 48 MB for its code. Spark needs more: methods were thrown out and compiled again
-        # and again, which took a third of the time.
+        # With one compiler Java reserves 48 MB for its code. Spark needs more: methods were thrown out and compiled
+        # again and again, which took a third of the time.
         "-XX:ReservedCodeCacheSize=240m",
         # Classes up to this size are loaded without a full collection in between.
         "-XX:MetaspaceSize=256m",
