@@ -1,8 +1,8 @@
-"""Somebody who works with the rehearsal's Azure DevOps, signed in with a token of their own."""
+"""Who works in the tour: what people do by hand, and somebody who does it signed in with a token of their own."""
 
 import base64
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import httpx
@@ -18,6 +18,37 @@ class RefusedError(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class Hands(Protocol):
+    """What people do by hand in the tour, each as who they are (`key`, as in `rehearsal.home.USERS`).
+
+    `rehearsal.tour.team.Team` does it by the REST interface, the end-to-end test on the services' pages.
+    """
+
+    def queue(self, key: str, name: str) -> int:
+        """Starts a pipeline on `main`; gives the run's id."""
+
+    def finished(self, number: int) -> object:
+        """Watches a run to its end, which is a good one."""
+
+    def open_pull_request(self, key: str, branch: str, title: str) -> int:
+        """Opens a pull request into `main`; gives its number."""
+
+    def resolve(self, key: str, number: int, thread: int) -> None:
+        """Marks a thread of a pull request as resolved."""
+
+    def vote(self, key: str, number: int) -> None:
+        """Approves a pull request."""
+
+    def complete(self, key: str, number: int) -> object:
+        """Merges a pull request."""
+
+    def decide(self, key: str, approval: Any, status: str, comment: str) -> object:
+        """Approves (`approved`) or rejects (`rejected`) what a run waits for."""
+
+    def add_to_notebook(self, path: str, text: str) -> None:
+        """Writes something at the end of a notebook, in the workspace and as its administrator."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """The tour, step by step, as README tells it."""
 
-import json
 import os
 import subprocess
 import sys
@@ -11,11 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from rehearsal import shell, toolchain
+from rehearsal import processes, shell, toolchain
 from rehearsal.home import CHECKOUT, HOME_VARIABLE, Home
 from rehearsal.tour import project
+from rehearsal.tour.people import Hands
 from rehearsal.tour.team import Team, TourError, until
 
 NOTEBOOK = "publish.py"
@@ -32,11 +30,13 @@ class Tour:
     Args:
         folder: an empty folder for the project, the clone and the rehearsal.
         say: is told what goes on.
+        act: who does by hand what people do; without, the team itself, by the REST interface.
         seconds: how long each step took, by its title.
     """
 
     folder: Path
     say: Callable[[str], None]
+    act: Callable[[Team], Hands] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -44,6 +44,7 @@ class Tour:
         self.project = self.folder / "project"
         self.clone = self.folder / "clone"
         self.team = Team(self.home, self.say)
+        self.hands: Hands = self.act(self.team) if self.act else self.team
         self.first = self.pull_request = self.build = self.release = 0
 
     def whole(self) -> None:
@@ -76,18 +77,20 @@ class Tour:
         with self.step("make rehearsal: the project, its pipelines, its gates and both folders"):
             project.make(self.project)
             (self.project / ".venv").symlink_to(sys.prefix)
+            processes.start(self.home)
+            self.team.start_compute()  # Pulumi mostly waits; Spark starts meanwhile
             self.python("-m", "rehearsal", "up", "--project", str(self.project))
             self.say(f"   Azure DevOps {self.home.organization_url}\n   Databricks   {self.home.workspace_host}")
 
     def first_release(self) -> None:
         """What `main` holds goes to production, to have something to roll back to."""
         with self.step("The first release: what main holds is built, tested, approved and deployed"):
-            self.first = self.team.queue("dana", "build")
-            self.team.finished(self.first)
+            self.first = self.hands.queue("dana", "build")
+            self.hands.finished(self.first)
             self.release = self._release_after(0)
             approval = self.team.approval(self.release)
-            self.team.decide("avery", approval, "approved", "The first one.")
-            self.team.finished(self.release)
+            self.hands.decide("avery", approval, "approved", "The first one.")
+            self.hands.finished(self.release)
 
     def change_a_notebook(self) -> None:
         """Dana changes a notebook and opens a pull request; its build comments on it."""
@@ -101,9 +104,9 @@ class Tour:
             project.git(self.clone, "switch", "--quiet", "--create", "say-when")
             project.commit(self.clone, "Say when demand is published", "Dana Developer", "dana@rehearsal.example")
             self.team.push("dana", self.clone, "refs/heads/say-when")
-            self.pull_request = self.team.open_pull_request("dana", "say-when", "Say when demand is published")
+            self.pull_request = self.hands.open_pull_request("dana", "say-when", "Say when demand is published")
         with self.step("The pull request is built: checked, tested, packaged; a comment says what it would change"):
-            self.team.finished(self.team.build_of(self.pull_request))
+            self.hands.finished(self.team.build_of(self.pull_request))
             for thread in self.team.threads(self.pull_request):
                 self.say("\n".join(f"   | {line}" for line in thread["comments"][0]["content"].splitlines()[:25]))
             self.policies()
@@ -118,30 +121,30 @@ class Tour:
         with self.step("Devin reads it, resolves what is open and approves"):
             for thread in self.team.threads(self.pull_request):
                 if thread.get("status") == "active":
-                    self.team.resolve("devin", self.pull_request, thread["id"])
-            self.team.vote("devin", self.pull_request)
+                    self.hands.resolve("devin", self.pull_request, thread["id"])
+            self.hands.vote("devin", self.pull_request)
             self.policies()
 
     def merge(self) -> None:
         """Dana merges; `main` is built, released to test, and tested there."""
         with self.step("Dana merges; main is built"):
             before = max(self.team.runs_after("build", 0))
-            self.team.complete("dana", self.pull_request)
+            self.hands.complete("dana", self.pull_request)
             self.build = self._after("build", before)
-            self.team.finished(self.build)
+            self.hands.finished(self.build)
         with self.step("The release deploys to test, runs the suites there, and waits for an approval"):
             self.release = self._release_after(self.release)
             self.team.approval(self.release)
             for run in self._tests(self.release):
-                self.say(f"   {run['passedTests']} of {run['totalTests']} tests passed: {run['name']}")
+                self.say(f"   {run['passedTests']} tests passed, {run['unanalyzedTests']} failed: {run['name']}")
 
     def approve(self) -> None:
         """Avery approves; the release goes to production."""
         with self.step("Avery approves; the same artifact goes to production"):
             approval = self.team.approval(self.release)
             self.say(f"   {approval.get('instructions') or ''}")
-            self.team.decide("avery", approval, "approved", "The tests' results are good.")
-            self.team.finished(self.release)
+            self.hands.decide("avery", approval, "approved", "The tests' results are good.")
+            self.hands.finished(self.release)
 
     def look(self) -> None:
         """Both environments, side by side."""
@@ -155,32 +158,19 @@ class Tour:
             found = self.delivery("drift", "--stack", "prod", code=1)
             self.say(found)
             self.say(self.delivery("drift", "--stack", "prod", "--repair"))
-            self.say(self.delivery("drift", "--stack", "prod"))
 
     def edit_by_hand(self) -> None:
         """What a person does in the workspace's editor."""
-        path = f"{PRODUCTION}/{NOTEBOOK.removesuffix('.py')}"
-        with httpx.Client(trust_env=False, base_url=self.home.workspace_host, headers=self._databricks()) as client:
-            query: dict[str, Any] = {"path": path, "format": "SOURCE", "direct_download": "true"}
-            text = client.get("/api/2.0/workspace/export", params=query).raise_for_status().text
-            form = {"path": path, "format": "SOURCE", "language": "PYTHON", "overwrite": "true"}
-            content = {"content": (NOTEBOOK, (text + BY_HAND).encode())}
-            client.post("/api/2.0/workspace/import", data=form, files=content).raise_for_status()
+        self.hands.add_to_notebook(f"{PRODUCTION}/{NOTEBOOK.removesuffix('.py')}", BY_HAND)
 
     def roll_back(self) -> None:
         """The first release again, through the same gates."""
         with self.step(f"Roll back: the artifact of build {self.first} again, through the same gates"):
             self.say(self.delivery("rollback", "--to", str(self.first)))
             self.release = self._release_after(self.release)
-            self.team.decide("avery", self.team.approval(self.release), "approved", "Back to what was there.")
-            self.team.finished(self.release)
+            self.hands.decide("avery", self.team.approval(self.release), "approved", "Back to what was there.")
+            self.hands.finished(self.release)
             self.say(self.delivery("status"))
-
-    def record(self, folder: str) -> Any:
-        """The recorded release of a folder of the workspace."""
-        query = {"path": f"{folder}/.release/record.json", "format": "AUTO", "direct_download": "true"}
-        with httpx.Client(trust_env=False, base_url=self.home.workspace_host, headers=self._databricks()) as client:
-            return json.loads(client.get("/api/2.0/workspace/export", params=query).raise_for_status().content)
 
     def delivery(self, *arguments: str, code: int = 0) -> str:
         """Runs `python -m delivery` in the project as the administrator; gives what it printed.
@@ -211,9 +201,6 @@ class Tour:
     def end(self) -> None:
         """Ends what runs, and leaves the folder."""
         self.python("-m", "rehearsal", "down")
-
-    def _databricks(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.home.credentials.users['databricks']['administrator']}"}
 
     def _after(self, name: str, number: int) -> int:
         return until(lambda: next(iter(self.team.runs_after(name, number)), None), f"a run of {name}")

@@ -1,10 +1,14 @@
-"""What a team does on Azure DevOps in the tour: queue, review, merge, approve; each as the person who does it."""
+"""What a team does in the tour: queue, review, merge, approve; each as the person who does it."""
 
+import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
+
+import httpx
 
 from rehearsal.home import Home
 from rehearsal.tour import project
@@ -17,6 +21,19 @@ PATIENCE = 1200.0
 """Seconds that a step may take: the tour shows what happens, it judges no speed."""
 MAIN = "refs/heads/main"
 APPROVED = 10  # a vote
+HELLO = b"""\
+# Databricks notebook source
+rows = spark.range(100).selectExpr("id", "string(id % 7) AS name", "current_timestamp() AS at")
+rows.write.saveAsTable("main.default.hello")
+rows.selectExpr("id + 50 AS id", "name", "at").createOrReplaceTempView("more")
+spark.sql(
+    "MERGE INTO main.default.hello USING more ON hello.id = more.id "
+    "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
+)
+spark.table("main.default.hello").groupBy("name").count().collect()
+spark.sql("DROP TABLE main.default.hello")
+"""
+"""A notebook that does once what the suites do often."""
 
 
 class TourError(Exception):
@@ -30,10 +47,12 @@ class Team:
     Args:
         home: the rehearsal, which is up.
         say: is told what goes on.
+        told: the steps of runs that have been told, by the ids of their records.
     """
 
     home: Home
     say: Callable[[str], None]
+    told: set[str] = field(default_factory=set)
 
     def person(self, key: str) -> Person:
         """One of them."""
@@ -81,15 +100,14 @@ class Team:
         Raises:
             TourError: it ended in another way; with the end of the first failed step's log.
         """
-        told: set[str] = set()
 
         def ended() -> Any:
-            self._tell(number, told)
+            self._tell(number)
             found = self.run(number)
             return found if found["status"] == "completed" else None
 
         found = until(ended, f"the end of run {number}")
-        self._tell(number, told)
+        self._tell(number)
         if found["result"] != wanted:
             raise TourError(f"Run {number} {found['result']}, and not {wanted}.\n{self.failure(number)}")
         return found
@@ -104,10 +122,9 @@ class Team:
 
     def stage(self, number: int, name: str) -> Any:
         """Waits for the end of a stage; gives its record."""
-        told: set[str] = set()
 
         def ended() -> Any:
-            self._tell(number, told)
+            self._tell(number)
             stages = [each for each in self.records(number) if each["type"] == "Stage" and each["name"] == name]
             return next((each for each in stages if each["state"] == "completed"), None)
 
@@ -119,10 +136,9 @@ class Team:
         Raises:
             TourError: the run ended without asking.
         """
-        told: set[str] = set()
 
         def pending() -> Any:
-            self._tell(number, told)
+            self._tell(number)
             ids = [each["id"] for each in self.records(number) if each["type"] == "Checkpoint.Approval"]
             if ids:
                 found = self.person("avery").ask("GET", "_apis/pipelines/approvals", approvalIds=",".join(ids))
@@ -206,16 +222,52 @@ class Team:
 
         return str(until(merged, f"the merge of pull request {number}")["lastMergeCommit"]["commitId"])
 
+    def add_to_notebook(self, path: str, text: str) -> None:
+        """Writes something at the end of a notebook, as the workspace's editor does."""
+        with self._workspace() as client:
+            query = {"path": path, "format": "SOURCE", "direct_download": "true"}
+            before = client.get("2.0/workspace/export", params=query).raise_for_status().text
+            form = {"path": path, "format": "SOURCE", "language": "PYTHON", "overwrite": "true"}
+            content = {"content": (path.rpartition("/")[2], (before + text).encode())}
+            client.post("2.0/workspace/import", data=form, files=content).raise_for_status()
+
+    def start_compute(self) -> None:
+        """Has the workspace start its serverless compute, by a run that uses it a little; waits for nothing."""
+        notebook = "/Shared/hello"
+        with self._workspace() as client:
+            form = {"path": notebook, "format": "SOURCE", "language": "PYTHON", "overwrite": "true"}
+            client.post("2.0/workspace/import", data=form, files={"content": ("hello", HELLO)}).raise_for_status()
+            task = {"task_key": "hello", "notebook_task": {"notebook_path": notebook}}
+            client.post("2.2/jobs/runs/submit", json={"run_name": "hello", "tasks": [task]}).raise_for_status()
+
+    def record(self, folder: str) -> Any:
+        """The recorded release of a folder of the workspace."""
+        query = {"path": f"{folder}/.release/record.json", "format": "AUTO", "direct_download": "true"}
+        with self._workspace() as client:
+            return json.loads(client.get("2.0/workspace/export", params=query).raise_for_status().content)
+
+    def _workspace(self) -> httpx.Client:
+        token = self.home.credentials.users["databricks"]["administrator"]
+        headers = {"Authorization": f"Bearer {token}"}
+        return httpx.Client(trust_env=False, timeout=60, base_url=f"{self.home.workspace_host}/api/", headers=headers)
+
     def _pull_requests(self) -> str:
         return f"_apis/git/repositories/{REPOSITORY}/pullrequests"
 
-    def _tell(self, number: int, told: set[str]) -> None:
+    def _tell(self, number: int) -> None:
         for record in sorted(self.records(number), key=lambda each: (each.get("finishTime") or "", each["name"])):
-            if record["type"] not in ("Task", "Stage") or record["state"] != "completed" or record["id"] in told:
+            if record["type"] not in ("Task", "Stage") or record["state"] != "completed" or record["id"] in self.told:
                 continue
-            told.add(record["id"])
+            self.told.add(record["id"])
             if record.get("result") != "skipped" and not record["name"].lower().startswith(("initialize", "finalize")):
-                self.say(f"    {record['result']:<10} {record['name']}")
+                self.say(f"    {record['result']:<10} {_took(record):>4}  {record['name']}")
+
+
+def _took(record: Any) -> str:
+    if not record.get("startTime") or not record.get("finishTime"):
+        return ""
+    begun, ended = (datetime.fromisoformat(record[name]) for name in ("startTime", "finishTime"))
+    return f"{(ended - begun).total_seconds():.0f} s"
 
 
 def until(look: Callable[[], T | None], what: str) -> T:

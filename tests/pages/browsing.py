@@ -1,11 +1,16 @@
 """A person at a browser: a real Chromium, without scripts of its own, that watches what the pages load."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, sync_playwright
+
+from rehearsal.toolchain import ToolchainError
+from rehearsal.toolchain.browser import ensure
 
 
 class Person:
@@ -51,6 +56,26 @@ class Person:
         """Why what was asked for last was refused; empty when it wasn't."""
         alerts = self.page.get_by_role("alert")
         return alerts.inner_text() if alerts.count() else ""
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Chromium. Without one the tests are left out on a developer's machine, and fail where CI is set.
+
+    While it runs, no other test of this process can use asyncio: end it with the file of tests.
+    """
+    try:
+        program = ensure()
+    except ToolchainError as error:
+        if os.environ.get("CI", "").lower() not in ("", "0", "false"):
+            raise
+        pytest.skip(str(error))
+    with sync_playwright() as playwright:
+        # Without its sandbox it also runs as root in a container; it opens nothing but the stand-ins' pages.
+        options = ["--no-sandbox", "--disable-dev-shm-usage"]
+        running = playwright.chromium.launch(executable_path=program, args=options)
+        yield running
+        running.close()
 
 
 @contextmanager

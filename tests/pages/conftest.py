@@ -9,16 +9,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 # Microsoft's client keeps what a service told it in the home directory, from the moment of its import on.
 os.environ.setdefault("AZURE_DEVOPS_CACHE_DIR", tempfile.mkdtemp(prefix="azure-devops-cache-"))
 
 from rehearsal import azuredevops, databricks
 from rehearsal.service import Background
-from rehearsal.toolchain import ToolchainError
-from rehearsal.toolchain.browser import ensure
-from tests.pages.browsing import Person, signed_in
+from tests.pages.browsing import Person, chromium, signed_in
 from tests.rehearsal.azuredevops import organization as organizations
 from tests.rehearsal.azuredevops.organization import Organization
 from tests.rehearsal.databricks import clients
@@ -28,22 +26,9 @@ from tests.rehearsal.databricks.run_helpers import fake_compute
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium. Without one the tests are left out on a developer's machine, and fail where CI is set.
-
-    For each file anew: while playwright runs, no other test of this process could use asyncio.
-    """
-    try:
-        program = ensure()
-    except ToolchainError as error:
-        if os.environ.get("CI", "").lower() not in ("", "0", "false"):
-            raise
-        pytest.skip(str(error))
-    with sync_playwright() as playwright:
-        # Without its sandbox it also runs as root in a container; it opens nothing but the stand-ins' pages.
-        options = ["--no-sandbox", "--disable-dev-shm-usage"]
-        running = playwright.chromium.launch(executable_path=program, args=options)
+    """Chromium; for each file anew."""
+    with chromium() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,81 +1,57 @@
 """The whole loop, by the pipelines' own YAML: pull request, build, release, approval, production, drift, rollback.
 
-Everything is real but the two services: git, the Pulumi engine and its providers, processes for steps, Spark for jobs.
-The tests are in the order of the story; each fixture is the next part of it.
+Everything is real but the two services: git, the Pulumi engine and its providers, processes for steps, Spark for jobs,
+and a browser for what people do by hand. The tests are in the order of the story; each fixture is the next part of it.
 """
 
 import base64
+import hashlib
 import json
+import re
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
-import httpx
 import pytest
+from playwright.sync_api import Browser
 
 from rehearsal import processes
 from rehearsal.toolchain import compute, ensure
 from rehearsal.tour import project
 from rehearsal.tour.people import RefusedError
-from rehearsal.tour.steps import NEW, NOTEBOOK, PRODUCTION, Tour
+from rehearsal.tour.steps import BY_HAND, NEW, NOTEBOOK, OLD, PRODUCTION, Tour
+from tests.pages.browsing import chromium
+from tests.tour.browsers import Browsers
+from tests.tour.outcomes import TEST, Deployed, artifact, deployed, held
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(2400)]
 
-TEST = "/bike-sharing-test"
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, for all of the story."""
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
-def tour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tour]:
-    """Both stacks on stand-ins, and nothing built yet."""
+def tour(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tour]:
+    """Both stacks on stand-ins, and nothing built yet. What people do by hand they do in browsers."""
     ensure(print)
     compute.ensure(print)
-    made = Tour(tmp_path_factory.mktemp("tour") / "folder", print)
+    made = Tour(tmp_path_factory.mktemp("tour") / "folder", print, lambda team: Browsers(browser, team))
     made.folder.mkdir()
     try:
         made.bring_up()
         yield made
+        browsers(made).close()
     finally:
         processes.stop(made.home)
 
 
-@dataclass
-class Deployed:
-    """What both environments hold at a moment: path below the folder -> content, and the recorded releases."""
-
-    test: dict[str, str]
-    production: dict[str, str]
-    records: dict[str, Any]
-
-
-def held(tour: Tour, folder: str) -> dict[str, str]:
-    """The sources of a folder of the workspace, by path; the record and the tests are left out."""
-    token = tour.home.credentials.users["databricks"]["administrator"]
-    found: dict[str, str] = {}
-    with httpx.Client(
-        trust_env=False, base_url=tour.home.workspace_host, headers={"Authorization": f"Bearer {token}"}
-    ) as client:
-
-        def walk(path: str) -> None:
-            for each in client.get("/api/2.0/workspace/list", params={"path": path}).json().get("objects", []):
-                name = each["path"].removeprefix(f"{folder}/")
-                if name in (".release", "tests"):
-                    continue
-                if each["object_type"] == "DIRECTORY":
-                    walk(each["path"])
-                else:
-                    query = {"path": each["path"], "format": "AUTO"}
-                    answer = client.get("/api/2.0/workspace/export", params=query).raise_for_status().json()
-                    found[name] = base64.b64decode(answer["content"]).decode()
-
-        walk(folder)
-    return found
-
-
-def deployed(tour: Tour) -> Deployed:
-    """Both environments now."""
-    records = {folder: tour.record(folder) for folder in (TEST, PRODUCTION)}
-    return Deployed(held(tour, TEST), held(tour, PRODUCTION), records)
+def browsers(tour: Tour) -> Browsers:
+    """The people's browsers."""
+    assert isinstance(tour.hands, Browsers)
+    return tour.hands
 
 
 @pytest.fixture(scope="module")
@@ -109,10 +85,17 @@ def second(waiting: Tour) -> Deployed:
 
 
 @pytest.fixture(scope="module")
-def back(tour: Tour, second: Deployed) -> Deployed:
-    """After a drift that was repaired, and a rollback to the first release."""
+def repaired(tour: Tour, second: Deployed) -> Deployed:
+    """After a change by hand in production, and its repair."""
     assert second
     tour.drift_and_repair()
+    return deployed(tour)
+
+
+@pytest.fixture(scope="module")
+def back(tour: Tour, repaired: Deployed) -> Deployed:
+    """After a rollback to the first release."""
+    assert repaired
     tour.roll_back()
     return deployed(tour)
 
@@ -132,11 +115,29 @@ def test_nobody_pushes_to_main(opened: Tour) -> None:
     assert "TF402455" in str(refused.value.stderr)
 
 
-def test_the_pull_request_has_one_comment_that_shows_the_changed_cell(opened: Tour) -> None:
-    [comment] = opened.team.threads(opened.pull_request)[0]["comments"]
-    assert len(opened.team.threads(opened.pull_request)) == 1
-    assert NEW.removeprefix("# MAGIC ") in comment["content"]
-    assert NOTEBOOK.removesuffix(".py") in comment["content"]
+def test_the_pull_request_shows_its_checks_and_one_comment_with_the_changed_cell(opened: Tour) -> None:
+    dana = browsers(opened).pull_request("dana", opened.pull_request)
+    checks = dana.page.locator("#policies").inner_text()
+    for name, state in (("build", "Approved"), ("Minimum number of reviewers", "Queued")):
+        assert re.search(rf"{name}\s+{state}", checks), checks
+    assert "Not yet: Minimum number of reviewers" in dana.text()
+    comment = dana.page.locator("article.comment")
+    assert comment.count() == 1
+    told = comment.inner_text()
+    assert "what a deployment would change" in told
+    assert NOTEBOOK.removesuffix(".py") in told
+    for mark, line in (("-", OLD), ("+", NEW)):
+        assert f"{mark}{line.removeprefix('# MAGIC ')}" in told
+    dana.follow(f"run {opened.team.build_of(opened.pull_request)}")
+    assert "Succeeded" in dana.page.locator("h1").inner_text()
+    dana.follow("Tests")
+    assert "test_naming" in dana.text()
+
+
+def test_the_files_of_the_pull_request_show_the_changed_line(opened: Tour) -> None:
+    devin = browsers(opened).pull_request("devin", opened.pull_request, "files")
+    assert NEW in devin.page.locator("tr.added").inner_text()
+    assert OLD in devin.page.locator("tr.removed").inner_text()
 
 
 def test_a_pull_request_is_not_merged_with_its_authors_vote_alone_and_not_with_an_open_comment(opened: Tour) -> None:
@@ -158,7 +159,7 @@ def test_the_release_waits_with_test_deployed_and_tested_and_production_as_it_wa
     stages = {each["name"]: each for each in waiting.team.records(waiting.release) if each["type"] == "Stage"}
     assert stages["Test"]["result"] == "succeeded"
     assert stages["Production"]["state"] != "completed"
-    assert NEW in held(waiting, TEST)[NOTEBOOK.removesuffix(".py")]
+    assert NEW.encode() in held(waiting, TEST)[NOTEBOOK.removesuffix(".py")]
     assert held(waiting, PRODUCTION) == first.production
 
 
@@ -166,8 +167,35 @@ def test_the_suites_results_can_be_read_with_the_release(waiting: Tour) -> None:
     build = f"vstfs:///Build/Build/{waiting.release}"
     devin = waiting.team.person("devin")
     runs = devin.ask("GET", "_apis/test/runs", buildUri=build, includeRunDetails="true")["value"]
-    assert sum(run["totalTests"] for run in runs) > 3
-    assert all(run["passedTests"] == run["totalTests"] for run in runs)
+    assert all(run["passedTests"] for run in runs)
+    assert not any(run["unanalyzedTests"] for run in runs)
+    shown = browsers(waiting).run("devin", waiting.release, "tests").text()
+    for suite in ("test_ingest_takes_every_line_of_every_file", "test_the_week_at_once", "test_as_many_rows_a_second"):
+        assert suite in shown
+    assert "Failed" not in shown
+
+
+def test_the_approval_shows_what_it_would_change_who_may_give_it_and_what_else_holds(waiting: Tour) -> None:
+    avery = browsers(waiting).run("avery", waiting.release)
+    assert "Production waits for an approval" in avery.text()
+    avery.follow("Review")
+    shown = avery.page.locator("main").inner_text()
+    for words in (
+        "production gets 1 commit",
+        "Say when demand is published",
+        f"/notebooks/{NOTEBOOK}",
+        "Production approvers",
+    ):
+        assert words in shown
+    assert NEW in avery.page.locator("tr.added").inner_text()
+    assert OLD in avery.page.locator("tr.removed").inner_text()
+    for check in ("Exclusive lock", "Branch control", "Approval"):
+        assert check in shown
+    dana = browsers(waiting).run("dana", waiting.release)
+    dana.follow("Review")
+    dana.press("Approve")
+    assert dana.refusal
+    assert waiting.team.approval(waiting.release)["status"] == "pending"
 
 
 @pytest.mark.parametrize("key", ["dana", "nobody"])
@@ -188,11 +216,73 @@ def test_production_gets_the_bytes_that_were_tested_and_the_record_says_so(tour:
     assert any("avery" in str(each).lower() for each in production["approvers"])
 
 
-def test_what_is_deployed_is_what_the_commit_holds(tour: Tour, second: Deployed) -> None:
+def test_artifact_manifest_record_build_and_commit_agree(tour: Tour, second: Deployed) -> None:
+    built = artifact(tour, tour.build)
+    run = tour.team.run(tour.build)
+    manifest = built.manifest
+    assert manifest["commit"] == run["sourceVersion"]
+    assert manifest["branch"] == run["sourceBranch"] == "refs/heads/main"
+    assert manifest["build"] == {"id": tour.build, "number": run["buildNumber"]}
+    assert manifest["digest"] == built.digest
+    for record in second.records.values():
+        for name in ("version", "commit", "branch", "build", "digest", "content"):
+            assert record["current"][name] == manifest[name], name
+    # Every file is the commit's, and the manifest tells the truth of it.
     project.git(tour.clone, "fetch", "--quiet", "origin", environment=tour.team.person("dana").git())
-    commit = second.records[PRODUCTION]["current"]["commit"]
-    written = project.git(tour.clone, "show", f"{commit}:notebooks/{NOTEBOOK}")
-    assert second.production[NOTEBOOK.removesuffix(".py")].strip() == written
+    assert project.git(tour.clone, "rev-parse", "origin/main") == manifest["commit"]
+    assert set(built.files) == {each["path"] for each in manifest["files"]}
+    command = ["git", "show"]
+    for each in manifest["files"]:
+        content = built.files[each["path"]]
+        assert hashlib.sha256(content).hexdigest() == each["sha256"], each["path"]
+        committed = subprocess.run(
+            [*command, f"{manifest['commit']}:{each['path']}"], cwd=tour.clone, check=True, capture_output=True
+        )
+        assert content == committed.stdout, each["path"]
+
+
+def test_test_and_production_hold_the_artifacts_bytes(tour: Tour, second: Deployed) -> None:
+    built = artifact(tour, tour.build)
+    wanted = {}
+    for each in built.manifest["files"]:
+        if each["part"] == "notebooks":
+            content = built.files[each["path"]]
+            path = each["path"].removeprefix("notebooks/")
+            is_notebook = b"Databricks notebook source" in content.partition(b"\n")[0] or path.endswith(".ipynb")
+            wanted[path.rpartition(".")[0] if is_notebook else path] = content
+    assert len(wanted) > 10
+    assert second.test == wanted
+    assert second.production == wanted
+
+
+def test_production_is_seen_in_the_workspace_with_the_notebook_rendered(tour: Tour, second: Deployed) -> None:
+    assert second
+    dana = browsers(tour).at_databricks("dana")
+    dana.open("/browse/")
+    dana.follow(f"{PRODUCTION.removeprefix('/')}/")
+    dana.follow(NOTEBOOK.removesuffix(".py"))
+    first_cell = dana.page.locator("section.cell").first
+    assert first_cell.locator("h1").inner_text() == "Publish"
+    assert NEW.removeprefix("# MAGIC ") in first_cell.inner_text()
+    dana.follow("Edit")
+    dana.press("Save")
+    assert "does not have Edit permissions" in dana.refusal
+
+
+def test_the_status_page_shows_the_same_release_in_both_environments(tour: Tour, second: Deployed) -> None:
+    dana = browsers(tour).at_databricks("dana")
+    dana.open("/status")
+    assert "All environments have the same release." in dana.text()
+    for folder, record in second.records.items():
+        shown = dana.page.get_by_label(folder, exact=True).inner_text()
+        for name in ("version", "commit", "content", "digest"):
+            assert record["current"][name] in shown
+    assert "Avery Approver" in dana.page.get_by_label(PRODUCTION, exact=True).inner_text()
+
+
+def test_a_change_by_hand_is_found_and_taken_back(repaired: Deployed, second: Deployed) -> None:
+    assert repaired.production == second.production
+    assert not any(BY_HAND.strip().encode() in content for content in repaired.production.values())
 
 
 def test_a_rollback_puts_the_earlier_release_back_byte_for_byte(back: Deployed, first: Deployed) -> None:
