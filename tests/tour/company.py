@@ -141,6 +141,16 @@ class Company(Team):
     def asked_for_approval(self, number: int) -> bool:
         return any(each["type"] == "Checkpoint.Approval" for each in self.records(number))
 
+    def stopped(self, number: int) -> None:
+        """Waits for the end of a release that comes to no approval."""
+
+        def ended() -> Any:
+            assert not self.asked_for_approval(number), f"run {number} has come to an approval"
+            return True if self.run(number)["status"] == "completed" else None
+
+        until(ended, f"the end of run {number}")
+        self.finished(number, "failed")
+
     def run_page(self, number: int, **view: str) -> str:
         """What Dana reads on a run's page; `view="logs"` is the log of the step that failed."""
         return self.page("dana", f"_build/results?buildId={number}&{'&'.join(f'{k}={v}' for k, v in view.items())}")

@@ -253,20 +253,10 @@ def test_a_draft_is_neither_built_nor_merged(company: Company, pulls: Pulls) -> 
 # ---------------------------------------------------------------------------------------------------------- releases
 
 
-def test_an_approval_that_nobody_gives_in_time_deploys_nothing(
-    company: Company, unanswered: int, released: Any
-) -> None:
-    assert company.stage(unanswered, "Production")["result"] == "skipped"
-    words = "The approval for production timed out: nobody decided it in time."
-    assert words in company.run_page(unanswered)
-    assert company.steps(unanswered, "Production") == []
-    assert company.recorded(PRODUCTION) == released[1]
-
-
 def test_a_release_from_another_branch_reaches_no_environment(company: Company, build: int, pulls: Pulls) -> None:
     assert pulls
     number = company.release("dana", build=build, branch="refs/heads/untidy")
-    company.finished(number, "failed")
+    company.stopped(number)
     page = company.run_page(number)
     assert "the branch refs/heads/untidy of the run is not among the allowed branches: refs/heads/main" in page
     assert company.steps(number, "Test") == []
@@ -274,7 +264,7 @@ def test_a_release_from_another_branch_reaches_no_environment(company: Company, 
 
 def test_what_a_pull_request_has_built_is_released_nowhere(company: Company, pulls: Pulls) -> None:
     number = company.release("dana", build=company.build_of(pulls.notebook))
-    company.finished(number, "failed")
+    company.stopped(number)
     branch = f"refs/pull/{pulls.notebook}/merge"
     assert f"the branch {branch} of the pipeline resource 'build' is not among the allowed" in company.run_page(number)
     assert company.steps(number, "Test") == []
@@ -285,12 +275,11 @@ def test_a_failing_suite_stops_a_release_before_anybody_is_asked_to_approve_it(
 ) -> None:
     with company.arrived(PRICES, "1.6"):
         number = company.release("dana", build=build)
-        company.finished(number, "failed")
+        company.stopped(number)
     failed = "test_half_an_hour_costs_what_the_price_list_says"
     assert f"functional: 1 of 1 tests failed: {failed}" in company.run_page(number, view="logs")
     assert failed in company.run_page(number, view="tests")
     assert company.stage_of(number, "Production")["result"] == "skipped"
-    assert not company.asked_for_approval(number)
     assert company.recorded(PRODUCTION) == released[1]
 
 
@@ -310,9 +299,8 @@ def refused_as_changed(company: Company, build: int) -> str:
     """Releases a build, which ends in the comparison; gives its log."""
     before = [company.recorded(TEST), company.recorded(PRODUCTION)]
     number = company.release("dana", build=build)
-    company.finished(number, "failed")
+    company.stopped(number)
     assert "Deploy" not in company.steps(number, "Test")
-    assert not company.asked_for_approval(number)
     assert [company.recorded(TEST), company.recorded(PRODUCTION)] == before
     return company.run_page(number, view="logs")
 
@@ -361,7 +349,7 @@ def test_a_release_of_a_stack_that_somebody_works_on_says_who_and_what_to_do(
     lock.write_text(json.dumps({**holder, "timestamp": "2026-11-24T00:00:00Z"}))
     try:
         number = company.release("dana", build=build)
-        company.finished(number, "failed")
+        company.stopped(number)
     finally:
         lock.unlink()
     log = company.run_page(number, view="logs")
@@ -453,6 +441,17 @@ def test_an_older_release_does_not_go_over_a_newer_one(company: Company, approve
     assert "is older than" in log
     assert "which is deployed to prod" in log
     assert company.recorded(PRODUCTION) == before
+
+
+def test_an_approval_that_nobody_gives_in_time_deploys_nothing(
+    company: Company, approved: list[Merge], unanswered: int
+) -> None:
+    assert approved
+    assert company.stage(unanswered, "Production")["result"] == "skipped"
+    words = "The approval for production timed out: nobody decided it in time."
+    assert words in company.run_page(unanswered)
+    assert company.steps(unanswered, "Production") == []
+    assert unanswered not in [each["run"]["id"] for each in company.recorded(PRODUCTION)["history"]]
 
 
 # --------------------------------------------------------------------------------------------- without any approvers
