@@ -90,8 +90,10 @@ endif
 test-fresh: venv ## `make rehearsal` in a clone on a machine without pulumi, Go, caches: ten minutes or more
 	@PYTHON="$$($(PY) -c 'import sys; print(sys._base_executable)')" tests/fresh_machine.sh
 
-faults: venv toolchain ## a fault at every request of both `up`s, one at a time: over an hour
-	@$(PY) -m tests.engine.faults
+faults: venv toolchain ## what `test` leaves out, and a fault at every request of both `up`s, one at a time: hours
+	@echo 'deployments killed at every step, and a thousand changed notebooks' && $(PY) -m pytest -vv -m slow -n 3 tests/engine
+	@echo 'planted defects, on Spark' && $(PY) -m pytest -vv -m slow --ignore tests/engine
+	@echo 'a fault at every request' && $(PY) -m tests.engine.faults
 
 bench: venv toolchain ## what it costs, engine and notebooks: forty minutes; BENCH=--quick for a few
 	@$(PY) -m benchmarks $(BENCH)
@@ -99,5 +101,5 @@ bench: venv toolchain ## what it costs, engine and notebooks: forty minutes; BEN
 lock: venv ## pin what requirements*.in ask for, with hashes; LOCK=--upgrade renews all
 	@$(PY) -m venv build/lock && build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@for name in requirements requirements-dev; do echo "$$name.lock"; \
-	build/lock/bin/uv pip compile --quiet $(LOCK) --universal --python-version 3.11 --generate-hashes \
+	build/lock/bin/uv pip compile --quiet $(LOCK) --no-strip-extras --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate --no-emit-index-url --output-file "$$name.lock" "$$name.in"; done

@@ -22,7 +22,7 @@ TOOLS, PACKAGES, STATE = "tools", "packages", "state"
 GIT = (2, 31)  # GIT_CONFIG_COUNT, by which git gets the credentials of the first push
 SECONDS = 60
 NAMES_TOLD = 5
-_PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)([^\\\n]*)", re.MULTILINE)
+_PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[.*\])?==([^\s;\\]+)([^\\\n]*)", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)

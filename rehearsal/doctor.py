@@ -30,7 +30,7 @@ def _python() -> tuple[str, bool]:
 
 def _packages() -> tuple[str, bool]:
     pinned = re.findall(
-        r"^([a-zA-Z0-9._-]+)==([^\s;\\]+)(.*)$", (CHECKOUT / "requirements.lock").read_text(), re.MULTILINE
+        r"^([a-zA-Z0-9._-]+)(?:\[.*\])?==([^\s;\\]+)(.*)$", (CHECKOUT / "requirements.lock").read_text(), re.MULTILINE
     )
     differing = []
     for name, version, rest in pinned:

@@ -154,7 +154,7 @@ def test_people_read_what_is_missing_and_how_to_get_it(desk: Desk, capsys: pytes
             "folder is ''; set it",
         ),
         (
-            lambda desk: (desk.folder / "requirements.lock").write_text("pathspec==0.1 \\\nnosuch==2.0 \\\n"),
+            lambda desk: (desk.folder / "requirements.lock").write_text("pathspec[fast]==0.1 \\\nnosuch==2.0 \\\n"),
             "locked",
             "is 1.1.1 and not 0.1, nosuch is missing; install them: python -m delivery venv",
         ),
