@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 VENV := .venv
+LOCKED := requirements-dev.lock
 PY := $(VENV)/bin/python
 # The interpreter that makes the virtual environment: the first of these that is new enough.
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -29,15 +30,13 @@ RESULTS ?= build/results
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-venv: $(VENV)/.locked ## virtual environment with exactly the locked packages
-
-# To standard error throughout: `make -s rehearsal-env` prints lines for eval, and nothing else.
-$(VENV)/.locked: requirements-dev.lock
-	@[ -n "$(PYTHON)" ] || { echo 'error: Python 3.11 or newer is needed; name one: make PYTHON=/path/to/python' >&2; exit 1; }
-	@[ -x $(PY) ] || { echo "virtual environment: $(VENV), of $(PYTHON)" >&2; "$(PYTHON)" -m venv $(VENV) >&2; }
-	@echo 'installing the locked packages: about a minute, the first time' >&2
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock >&2
-	@touch $@
+# Made once for each lock and each Python, where all checkouts find it again; `.venv` leads there. To standard error
+# throughout: `make -s rehearsal-env` prints lines for eval, and nothing else.
+venv: ## virtual environment with exactly the locked packages
+	@cmp -s $(LOCKED) $(VENV)/.complete || { \
+		[ -n "$(PYTHON)" ] || { echo 'error: Python 3.11 or newer is needed; name one: make PYTHON=/path/to/python'; exit 1; }; \
+		[ -L $(VENV) ] || [ ! -e $(VENV) ] || { echo 'error: $(VENV) is a folder, and not what this makes: rm -r $(VENV)'; exit 1; }; \
+		"$(PYTHON)" -B -m delivery venv --lock $(LOCKED); } >&2
 
 toolchain: venv ## a working Pulumi engine: found, downloaded or built
 	@$(PY) -m rehearsal toolchain
@@ -63,6 +62,7 @@ rehearsal-reset: venv ## the stand-ins as on their first day, and no stacks
 rehearsal-clean: venv ## end the rehearsal and remove everything it made
 	@$(PY) -m rehearsal clean
 
+check: export MYPY_CACHE_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/databricks-cicd/mypy
 check: venv ## style, types and the schemas of YAML files
 	@echo 'ruff' && $(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
 	@echo 'mypy' && $(VENV)/bin/mypy

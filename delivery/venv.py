@@ -5,9 +5,9 @@ folder for tools, which a self-hosted agent keeps from run to run, under the nam
 one of the lock file and of the Python that runs it: another lock is another environment, so nobody's packages change
 while they run.
 A virtual environment can't be moved (https://docs.python.org/3/library/venv.html), so it is made where it stays, and
-counts only with the mark that is put there last. A lock of the operating system keeps two from making it at once; it
-ends with the process that has it, however that ends. The mark's time is that of the last use: whoever makes an
-environment removes those that nobody has used for a month.
+counts only with the mark that is put there last, a copy of the lock file. A lock of the operating system keeps two from
+making it at once; it ends with the process that has it, however that ends. The mark's time is that of the last use:
+whoever makes an environment removes those that nobody has used for a month.
 """
 
 import argparse
@@ -118,7 +118,7 @@ def make(lock: Path, cache: Path, project: Path, progress: Progress) -> Made:
             reused = (folder / MARK).exists()  # somebody else has made it while this one waited
             if not reused:
                 _remove_unused(folder, progress)
-                _build(folder, lock.absolute(), progress)
+                _build(folder, lock.absolute(), locked, progress)
     if reused:
         (folder / MARK).touch()
         progress.step(f"the environment was made before: {folder}")
@@ -142,7 +142,7 @@ def _locked(path: Path, progress: Progress) -> Iterator[None]:
         yield
 
 
-def _build(folder: Path, lock: Path, progress: Progress) -> None:
+def _build(folder: Path, lock: Path, locked: bytes, progress: Progress) -> None:
     if folder.exists():
         progress.step("removing an environment that was left half made")
         shutil.rmtree(folder)
@@ -168,7 +168,9 @@ def _build(folder: Path, lock: Path, progress: Progress) -> None:
     if done.returncode != 0:
         shutil.rmtree(folder)
         raise _failed(lock, done.stdout)
-    (folder / MARK).touch()
+    mark = folder / f"{MARK}.new"
+    mark.write_bytes(locked)
+    mark.replace(folder / MARK)
 
 
 def _remove_unused(folder: Path, progress: Progress) -> None:

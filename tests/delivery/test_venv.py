@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from delivery.venv import MARK
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -88,6 +90,7 @@ def test_an_environment_is_made_once_in_the_agents_folder_and_found_again(projec
     folder = Path(first["folder"])
     assert folder.parent == project.cache / "databricks-cicd"
     assert first["reused"] is False
+    assert (folder / MARK).read_bytes() == (project.folder / "requirements.lock").read_bytes()
     version = [".venv/bin/python", "-c", "import trips; print(trips.VERSION)"]
     assert subprocess.check_output(version, cwd=project.folder, text=True) == "1.0\n"
     (project.index / "trips-1.0-py3-none-any.whl").unlink()  # what is found again needs no index
@@ -137,7 +140,7 @@ def test_a_missing_lock_file_is_exit_code_2(project: Project) -> None:
 
 def test_what_was_left_half_made_is_made_anew(project: Project) -> None:
     folder = Path(project.made()["folder"])
-    (folder / ".complete").unlink()
+    (folder / MARK).unlink()
     (folder / "bin/python").unlink()
     assert project.made()["reused"] is False
     subprocess.check_call([".venv/bin/python", "-c", "import trips"], cwd=project.folder)
@@ -151,7 +154,7 @@ def test_what_nobody_uses_any_more_is_removed_when_another_is_made(project: Proj
 
     old, used = made_anew("old"), made_anew("used")
     for folder in (old, used):
-        os.utime(folder / ".complete", (0, 0))
+        os.utime(folder / MARK, (0, 0))
     assert Path(project.made()["folder"]) == used
     made_anew("new")
     assert not old.exists()
@@ -179,12 +182,12 @@ def test_in_a_pipeline_its_programs_come_first_on_the_path(project: Project) -> 
 
 def test_two_at_once_make_one_and_the_second_waits_for_it(project: Project) -> None:
     folder = Path(project.made()["folder"])
-    (folder / ".complete").unlink()
+    (folder / MARK).unlink()
     with folder.with_name(f"{folder.name}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         process = project.begin("--json")
         assert process.stderr is not None
         assert "another process makes this environment" in process.stderr.readline()
-        (folder / ".complete").touch()
+        (folder / MARK).touch()
     out, _ = process.communicate()
     assert json.loads(out)["reused"] is True
