@@ -23,7 +23,7 @@ from delivery.plan import Plan, Step, errors_of, is_real, plan_of
 
 # Of the environment, what no log and no comment may show.
 _SECRET_NAMES = re.compile(
-    r"TOKEN|SECRET|PASSPHRASE|PASSWORD|PERSONAL_ACCESS|_PAT$|ACCESS_KEY|ACCOUNT_KEY|CONNECTION_STRING|SAS_", re.I
+    r"TOKEN|SECRET|PASSPHRASE|PASSWORD|PERSONAL_ACCESS|_PAT$|_KEY$|ACCESS_KEY|ACCOUNT_KEY|CONNECTION_STRING|SAS_", re.I
 )
 # What only has such a word in its name, or is too short to be found in a text without hitting others.
 _NO_SECRETS = re.compile(r"_(URL|URI|PATH|FILE|ID)$", re.I)
