@@ -11,7 +11,10 @@ import pytest
 import yaml
 
 from components import naming
+from delivery.pulumi_cli import masked
 from delivery.venv import MARK
+from rehearsal.agent.language.compiler import compile_pipeline
+from rehearsal.agent.language.plan import ScriptStep, TaskStep, job_steps
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,7 +30,24 @@ DRIFT = read(naming.DRIFT_YAML)
 TEMPLATES = {path.name: read(str(path.relative_to(ROOT))) for path in (ROOT / "pipelines/templates").glob("*.yml")}
 FILES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "pipelines").glob("*.yml"))
 FILES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "pipelines/templates").glob("*.yml"))
-SECRETS = ("DATABRICKS_TOKEN", "DATABRICKS_CLIENT_SECRET", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE")
+# What the template hands over, by what a command asks, and which of that is no secret.
+CREDENTIALS = next(each["default"] for each in TEMPLATES["delivery.yml"]["parameters"] if each["name"] == "credentials")
+SECRETS = {name for each in CREDENTIALS.values() for name in each} - {"AZDO_ORG_SERVICE_URL"}
+OF_AZURE_DEVOPS = {"AZDO_ORG_SERVICE_URL", "SYSTEM_ACCESSTOKEN"}
+OF_DATABRICKS = {"SYSTEM_ACCESSTOKEN", "DATABRICKS_TOKEN", "DATABRICKS_CLIENT_SECRET"}
+OF_THE_STATE = {"PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "AZURE_STORAGE_KEY"}
+EVERYTHING = {"AZDO_PERSONAL_ACCESS_TOKEN", *OF_AZURE_DEVOPS, *OF_DATABRICKS, *OF_THE_STATE}
+NEEDED = {
+    "preview": EVERYTHING,
+    "deploy": EVERYTHING,
+    "smoke": EVERYTHING,
+    "drift": EVERYTHING,
+    "test": OF_DATABRICKS,
+    "retain": OF_AZURE_DEVOPS,
+    "venv": set[str](),
+    "verify": set[str](),
+    "package": set[str](),
+}
 
 
 def everything(node: Any) -> Iterator[dict[str, Any]]:
@@ -36,6 +56,26 @@ def everything(node: Any) -> Iterator[dict[str, Any]]:
         yield node
     for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
         yield from everything(child)
+
+
+def commands(path: str, connection: str = "") -> Iterator[tuple[str, ScriptStep | TaskStep]]:
+    """The commands that a pipeline runs, and the steps that run them, as the agent gets them."""
+
+    def read_file(name: str) -> str | None:
+        file = ROOT / name.lstrip("/")
+        text = file.read_text(encoding="utf-8") if file.is_file() else None
+        return text and text.replace('azureServiceConnection: ""', f'azureServiceConnection: "{connection}"')
+
+    pipeline = compile_pipeline(path, read_file, find_group=lambda _: {})
+    for step in (step for stage in pipeline.stages for job in stage.jobs for step in job_steps(job)):
+        if isinstance(step, ScriptStep):
+            line = step.script
+        elif isinstance(step, TaskStep):
+            line = step.inputs.get("inlineScript", "")
+        else:
+            continue
+        if named := re.match(r"python -B -m delivery (\S+)", line):
+            yield named[1], step
 
 
 def stage(name: str) -> dict[str, Any]:
@@ -145,3 +185,25 @@ def test_no_credential_stands_in_a_pipeline_or_in_an_argument() -> None:
                     assert value in ("$(System.AccessToken)", f"$({key})"), key
             for line in (mapping.get("script"), mapping.get("command")):
                 assert not any(secret in str(line) for secret in (*SECRETS, "System.AccessToken"))
+
+
+@pytest.mark.parametrize("connection", ["", "azure"])
+@pytest.mark.parametrize("path", [naming.BUILD_YAML, naming.RELEASE_YAML, naming.DRIFT_YAML])
+def test_a_command_gets_the_credentials_that_it_needs_and_no_other(path: str, connection: str) -> None:
+    found = list(commands(path, connection))
+    assert found
+    for command, step in found:
+        assert set(step.env) == NEEDED[command], command
+        # Who is signed in to Azure by the task can read the state, and with `azure-cli` the workspace.
+        assert isinstance(step, TaskStep) is bool(connection and NEEDED[command] & {*OF_THE_STATE, "DATABRICKS_TOKEN"})
+
+
+def test_what_a_command_may_ask_is_what_the_template_has_credentials_for() -> None:
+    (asks,) = [each for each in TEMPLATES["delivery.yml"]["parameters"] if each["name"] == "asks"]
+    assert asks["values"] == list(CREDENTIALS)
+    assert "default" not in asks
+
+
+@pytest.mark.parametrize("name", sorted(SECRETS))
+def test_each_secret_that_a_command_gets_is_masked_in_what_it_tells(name: str) -> None:
+    assert masked("it says open-sesame", {name: "open-sesame"}) == "it says ***"
