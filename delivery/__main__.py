@@ -12,7 +12,7 @@ from importlib import import_module
 
 from delivery import python_version  # noqa: F401 - refuses an old Python, before anything else fails in it
 from delivery.commands import Add, Command
-from delivery.console import RefusedError, UnusableError, tell_mistakes
+from delivery.console import RefusedError, UnusableError, harmless_output, tell_mistakes
 from delivery.environment import cleaned
 
 # In the order in which a release meets them.
@@ -34,7 +34,11 @@ MODULES = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; gives its exit code."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
+    with harmless_output():
+        return _run(sys.argv[1:] if arguments is None else list(arguments))
+
+
+def _run(given: Sequence[str]) -> int:
     for name in set(os.environ) - set(cleaned(os.environ)):
         del os.environ[name]
     as_json = "--json" in given

@@ -1,12 +1,25 @@
-"""What the commands say: progress for people on standard error, the result on standard output, mistakes by key."""
+"""What the commands say: progress for people on standard error, the result on standard output, mistakes by key.
+
+In a pipeline the agent takes lines of either for commands, wherever in a line `##vso[` stands, and colours those that
+begin with `##[` (https://learn.microsoft.com/azure/devops/pipelines/scripts/logging-commands). What the commands say is
+made of foreign words, too: names of stray files, messages of tests, what the engine and the services tell. So within
+`harmless_output` nothing is a command but what `tell` is given as one.
+"""
 
 import json
+import os
+import re
 import sys
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TextIO, cast
 
+_COMMAND = re.compile(r"##(?=vso|\[)", re.I)
+# As the agent reads them back, the percent sign first.
+_ESCAPED = {"%": "%AZP25", "\r": "%0D", "\n": "%0A", ";": "%3B", "]": "%5D"}
 SECONDS_BETWEEN_LINES = 2.0
 # Lines that people are shown of a long list.
 SHOWN = 50
@@ -57,9 +70,43 @@ class Progress:
             self.step(f"  {what}: {done:,} of {total:,}")
 
 
-def tell(lines: Sequence[str], document: dict[str, Any], *, as_json: bool) -> None:
-    """Writes the result: the lines for people, or the document as JSON."""
-    _write(sys.stdout, json.dumps(document, indent=2, ensure_ascii=False) if as_json else "\n".join(lines))
+@contextmanager
+def harmless_output() -> Iterator[None]:
+    """In a pipeline, keeps the agent from taking what is printed for its commands, tracebacks included."""
+    if not os.environ.get("TF_BUILD"):
+        yield
+        return
+    out, err = (cast("TextIO", _Harmless(stream)) for stream in (sys.stdout, sys.stderr))
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            yield
+        except Exception:  # noqa: BLE001 - whatever it is: as Python itself would end, but through the harmless stream
+            traceback.print_exc()
+            sys.exit(1)
+
+
+def agent_command(name: str, value: str, **properties: str) -> str:
+    """A command to the agent, for `tell`.
+
+    Args:
+        name: such as `task.setvariable`.
+        value: what stands behind the bracket.
+        properties: what stands within.
+    """
+    told = ";".join(f"{key}={_escaped(each)}" for key, each in properties.items())
+    return f"##vso[{f'{name} {told}' if told else name}]{_escaped(value)}"
+
+
+def tell(lines: Sequence[str], document: dict[str, Any], *, as_json: bool, agent_commands: Sequence[str] = ()) -> None:
+    """Writes the result: the lines for people, and in a pipeline the commands to the agent; or the document as JSON."""
+    if as_json:
+        # JSON has another way to write the character, so whoever reads it gets the very same.
+        _write(sys.stdout, _COMMAND.sub(r"#\\u0023", json.dumps(document, indent=2, ensure_ascii=False)))
+        return
+    _write(sys.stdout, "\n".join(lines))
+    if agent_commands and os.environ.get("TF_BUILD"):
+        stream = sys.stdout
+        _write(stream.stream if isinstance(stream, _Harmless) else stream, "\n".join(agent_commands))
 
 
 def tell_mistakes(mistakes: Sequence[Mistake], *, as_json: bool) -> None:
@@ -74,6 +121,23 @@ def shortened(lines: Sequence[str]) -> list[str]:
     """The first lines, and how many there are besides."""
     rest = len(lines) - SHOWN
     return [*lines[:SHOWN], f"... and {rest:,} more; --json has them all"] if rest > 0 else list(lines)
+
+
+class _Harmless:
+    """A stream whose lines are no commands to the agent: a space stands where those have none."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        return self.stream.write(_COMMAND.sub("## ", text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"[%\r\n;\]]", lambda found: _ESCAPED[found[0]], text)
 
 
 def _write(stream: Any, text: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from delivery import azure_devops_builds as runs
 from delivery.commands import Add
-from delivery.console import Mistake, Progress, RefusedError, UnusableError, shortened, tell
+from delivery.console import Mistake, Progress, RefusedError, UnusableError, agent_command, shortened, tell
 from delivery.deploy_content import Content, Reading, put_back
 from delivery.deploy_refusals import refuse, remedy_of
 from delivery.manifest import Manifest
@@ -89,17 +89,17 @@ def _command(options: argparse.Namespace) -> int:
     release = outcome.release
     lines = [f"{release['version']} is deployed to {stack.folder}: content {release['content']}"]
     lines += shortened([f"stray, not of the release: {stack.folder}/{path}" for path in outcome.content.strays])
-    if os.environ.get("TF_BUILD") and not options.json:
-        lines += [
-            f"##vso[task.setvariable variable={name};isOutput=true]{release[name]}" for name in ("version", "content")
-        ]
+    commands = [
+        agent_command("task.setvariable", str(release[name]), variable=name, isOutput="true")
+        for name in ("version", "content")
+    ]
     document = {
         "release": release,
         "resources": outcome.resources,
         "putBack": list(outcome.put_back),
         "strays": list(outcome.content.strays),
     }
-    tell(lines, document, as_json=options.json)
+    tell(lines, document, as_json=options.json, agent_commands=commands)
     return 0
 
 

@@ -28,7 +28,7 @@ from pathlib import Path
 
 from delivery import manifest
 from delivery.commands import Add
-from delivery.console import Mistake, Progress, RefusedError, UnusableError, tell
+from delivery.console import Mistake, Progress, RefusedError, UnusableError, agent_command, tell
 
 MARK = ".complete"
 LINK = ".venv"
@@ -77,17 +77,14 @@ def add_parser(add: Add) -> None:
 
 def _command(options: argparse.Namespace) -> int:
     made = make(options.lock, options.cache or _cache(), Path.cwd(), Progress())
-    lines = [str(made.folder)]
-    if os.environ.get("TF_BUILD"):
-        # https://learn.microsoft.com/azure/devops/pipelines/scripts/logging-commands#prependpath-prepend-a-path-to-the--path-environment-variable
-        lines.append(f"##vso[task.prependpath]{made.programs}")
+    path = agent_command("task.prependpath", str(made.programs))
     document = {
         "folder": str(made.folder),
         "programs": str(made.programs),
         "reused": made.reused,
         "link": str(made.link) if made.link else None,
     }
-    tell(lines, document, as_json=options.json)
+    tell([str(made.folder)], document, as_json=options.json, agent_commands=[path])
     return 0
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from delivery import manifest
 from delivery.commands import Add
-from delivery.console import Progress, UnusableError, shortened, tell
+from delivery.console import Progress, UnusableError, agent_command, shortened, tell
 from delivery.manifest import Entry, FormatError, Manifest, ManifestError
 
 TEXT = """\
@@ -119,11 +119,11 @@ def expected_digest(given: str | None) -> str | None:
 
 def _command(options: argparse.Namespace) -> int:
     verdict = verify(options.folder, expected_digest(options.digest), Progress())
-    lines = verdict.lines()
-    if verdict.equal and verdict.manifest and os.environ.get("TF_BUILD"):
-        # For later stages: https://learn.microsoft.com/azure/devops/pipelines/scripts/logging-commands
-        lines.append(f"##vso[task.setvariable variable=digest;isOutput=true]{verdict.manifest.digest}")
-    tell(lines, verdict.document(), as_json=options.json)
+    commands = []
+    if verdict.equal and verdict.manifest:
+        # For later stages.
+        commands = [agent_command("task.setvariable", verdict.manifest.digest, variable="digest", isOutput="true")]
+    tell(verdict.lines(), verdict.document(), as_json=options.json, agent_commands=commands)
     return 0 if verdict.equal else 1
 
 
