@@ -24,7 +24,7 @@ from delivery.comment import Comment, Outcome, publish
 from delivery.console import Progress, UnusableError, shortened, tell
 from delivery.pace import Pace
 from delivery.plan import Plan
-from delivery.preview_changes import changes_of
+from delivery.preview_changes import changes_of, without_credentials
 from delivery.preview_files import differences
 from delivery.pulumi_cli import Pulumi, PulumiError, masked
 from delivery.report import Report, StackFailure
@@ -105,7 +105,7 @@ def preview(project: Path, stacks: Sequence[str], progress: Progress) -> Report:
     paces = {name: Pace.of(stack.settings) for name, stack in known.items()}
     return Report(
         stacks=tuple(stacks),
-        changes=tuple(changes),
+        changes=tuple(without_credentials(changes, progress)),
         files=tuple(differences(changes, project, clients, progress, paces)),
         failures=tuple(failures),
         warnings=tuple((stack, warning) for stack, plan in plans.items() for warning in plan.warnings),

@@ -3,13 +3,22 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from delivery.console import Progress
 from delivery.plan import Area, Plan, Step, area, each_change
+from delivery.secret_scan import credentials_among
 
-# Values under such names aren't shown, whatever they are.
-_SECRET_KEYS = re.compile(r"password|passphrase|secret|token|credential|connectionstring|apikey", re.I)
+# Values aren't shown, whatever they are, where such a word stands anywhere in their path: `parameters[token].default`,
+# `sparkConf.fs.azure.account.key.lake.dfs.core.windows.net`.
+_SECRET_PATHS = re.compile(
+    r"passw(or)?d|passphrase|secret|token|credential|connection[._-]?string"
+    r"|(api|access|account|encryption|private|shared|storage)[._-]?key|(?<![a-z])(pat|sas)(?![a-z])",
+    re.I,
+)
+NOT_SHOWN = "(not shown)"
+SUSPICIOUS = "(not shown: it looks like a credential)"
 # What a task, a parameter or a cluster is known by in a list of them.
 _KEYS = ("taskKey", "jobClusterKey", "name", "key")
 # What every job takes over from the release that its notebooks come from (components/jobs.py).
@@ -94,12 +103,35 @@ def changes_of(
     return changes, following
 
 
+def without_credentials(changes: Sequence[Change], progress: Progress) -> list[Change]:
+    """The changes without the values in which the scan of artifacts finds a credential, whatever they are called.
+
+    Args:
+        changes: as `changes_of` gives them.
+        progress: hears how far it is.
+    """
+    told = {side for change in changes for value in change.values for side in (value.old, value.new) if side}
+    found = credentials_among(sorted({line for side in told for line in _scanned(side)}), progress)
+    secret = {side for side in told if found.intersection(_scanned(side))}
+    return [replace(change, values=tuple(_hidden(value, secret) for value in change.values)) for change in changes]
+
+
+def _scanned(text: str) -> list[str]:
+    """The lines; and the whole with quotes, as the tool looks for what is random in strings alone."""
+    return [*text.split("\n"), json.dumps(text, ensure_ascii=False)]
+
+
+def _hidden(value: Value, secret: set[str]) -> Value:
+    old, new = (SUSPICIOUS if side in secret else side for side in (value.old, value.new))
+    return replace(value, old=old, new=new)
+
+
 def _reason(step: Step, where: Area, approvers: Sequence[str]) -> str:
     if "protect" in step.changed:
         taken = "is taken off" if step.protected else "is put on"
         return f"protection against deletion {taken}"
     if where not in FLAGGED:
-        return ""
+        return _other_identity(step)
     if step.kind == "GroupMembership" and where == "gate":
         before, after = (len(side.get("members") or ()) for side in (step.old, step.new))
         named = f" ({', '.join(approvers)})" if approvers and after else ""
@@ -111,6 +143,20 @@ def _reason(step: Step, where: Area, approvers: Sequence[str]) -> str:
     return {"control plane": "the control plane", "gate": "the gate of an environment", "permissions": "permissions"}[
         where
     ]
+
+
+def _other_identity(step: Step) -> str:
+    """Whether it is a job that runs as somebody else than before."""
+    before, after = (_runs_as(side) for side in (step.old, step.new))
+    if step.kind != "Job" or step.operation == "delete" or before == after:
+        return ""
+    return f"permissions: it runs as {after}" + (f" instead of {before}" if step.old else "")
+
+
+def _runs_as(job: Mapping[str, Any]) -> str:
+    """Whom a job runs as: without a setting its owner, who is the one that deploys."""
+    named = [str(name) for name in (job.get("runAs") or {}).values() if name]
+    return named[0] if named else "who deploys"
 
 
 def _release_alone_in(step: Step) -> bool:
@@ -156,14 +202,17 @@ def _of_lists(path: str, old: list[Any], new: list[Any]) -> Iterator[tuple[str, 
 def _shown(path: str, value: Any) -> str | None:
     if value is None:
         return None
-    if _SECRET_KEYS.search(path.rsplit(".", 1)[-1]):
-        return "(not shown)"
-    return value if isinstance(value, str) else json.dumps(_without_secrets(value), ensure_ascii=False, sort_keys=True)
+    shown = _without_secrets(path, value)
+    return shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False, sort_keys=True)
 
 
-def _without_secrets(value: Any) -> Any:
+def _without_secrets(path: str, value: Any) -> Any:
+    # That something is a secret, or may be shared, is none.
+    if isinstance(value, bool):
+        return value
+    name = next((value[key] for key in _KEYS if key in value), None) if isinstance(value, dict) else None
+    if _SECRET_PATHS.search(path if name is None else f"{path}[{name}]"):
+        return NOT_SHOWN
     if isinstance(value, dict):
-        return {
-            key: "(not shown)" if _SECRET_KEYS.search(key) else _without_secrets(each) for key, each in value.items()
-        }
-    return [_without_secrets(each) for each in value] if isinstance(value, list) else value
+        return {key: _without_secrets(f"{path}.{key}", each) for key, each in value.items()}
+    return [_without_secrets(path, each) for each in value] if isinstance(value, list) else value
