@@ -20,7 +20,7 @@ LOCK ?=
 
 # What `make unit` runs beside the tests of the notebooks, of whose package it wants to see so many percent of the
 # branches, and where it writes its results, in the formats that pipelines publish.
-UNIT ?= tests/components $(wildcard tests/test_*.py)
+UNIT ?= tests/components $(wildcard tests/delivery) $(wildcard tests/test_*.py)
 COVERAGE ?= 95
 RESULTS ?= build/results
 
@@ -75,11 +75,14 @@ check: venv ## style, types and the schemas of YAML files
 format: venv ## write the code in the style that `check` wants
 	@$(VENV)/bin/ruff check --fix . && $(VENV)/bin/ruff format .
 
+# Both, whichever fails: the pipeline publishes the results of both.
 unit: venv ## the tests of the program, of the commands and of the notebooks: what the build pipeline runs
 	@mkdir -p "$(RESULTS)"
-	@$(PY) -m pytest -m 'not slow' -n 2 --dist loadfile $(UNIT) --junitxml="$(RESULTS)/unit-program.xml"
-	@$(PY) -m pytest -m 'not slow' tests/notebooks --junitxml="$(RESULTS)/unit-notebooks.xml" \
-		--cov --cov-fail-under=$(COVERAGE) --cov-report=xml:"$(RESULTS)/coverage.xml"
+	@failed=; \
+	$(PY) -m pytest -m 'not slow' -n 2 --dist loadfile $(UNIT) --junitxml="$(RESULTS)/unit-program.xml" || failed=1; \
+	$(PY) -m pytest -m 'not slow' tests/notebooks --junitxml="$(RESULTS)/unit-notebooks.xml" \
+		--cov --cov-fail-under=$(COVERAGE) --cov-report=xml:"$(RESULTS)/coverage.xml" || failed=1; \
+	[ -z "$$failed" ]
 
 test: check toolchain ## check, then all tests but the slow ones, and the coverage of the notebooks' package
 	@$(PY) -m pytest -m 'not slow' $(PYTEST)

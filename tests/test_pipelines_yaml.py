@@ -1,5 +1,6 @@
 """The pipelines' YAML: valid by the published schema, and of one mind with the program about names."""
 
+import os
 import re
 import subprocess
 import sys
@@ -113,6 +114,24 @@ def test_make_finds_the_packages_that_the_step_before_has_installed() -> None:
     (told,) = [step["parameters"]["lock"] for step in everything(BUILD) if "lock" in step.get("parameters", {})]
     made = subprocess.run(["make", "--dry-run", "venv"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert re.findall(r"cmp -s (\S+) \.venv/(\S+)", made) == [(told, MARK)]
+
+
+def test_a_failing_unit_test_leaves_the_notebooks_tested_and_both_results_to_be_published(tmp_path: Path) -> None:
+    python, log = tmp_path / "python", tmp_path / "log"
+    python.write_text(f'#!/bin/sh\necho "$*" >> {log}\ncase "$*" in *tests/$FAILING*) exit 1;; esac\n')
+    python.chmod(0o755)
+    unit = ["make", "--assume-old=.venv/.locked", "unit", f"PY={python}", f"RESULTS={tmp_path}"]
+    for failing in ("components", "notebooks", "none of them"):
+        log.write_text("")
+        done = subprocess.run(
+            unit, cwd=ROOT, env={**os.environ, "FAILING": failing}, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode == 0) is (failing == "none of them"), done.stderr
+        program, notebooks = log.read_text().splitlines()
+        assert " tests/delivery " in program
+        assert f"--junitxml={tmp_path}/unit-program.xml" in program
+        assert f"--junitxml={tmp_path}/unit-notebooks.xml" in notebooks
+        assert "--cov-report=xml:" in notebooks
 
 
 def test_what_the_build_publishes_is_what_every_deployment_takes_and_verifies() -> None:

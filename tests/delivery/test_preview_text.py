@@ -100,6 +100,7 @@ def test_nothing_foreign_in_a_comment_is_markup(made: Report, limit: int) -> Non
 
 
 @given(made=reports())
+@example(made=report(build="\nhttp://evil.example"))
 @settings(max_examples=50, deadline=None)
 def test_nothing_foreign_in_the_full_report_is_markup(made: Report) -> None:
     assert_only_our_markup(markdown(made.title, made.lead(), made.sections(), [words(line) for line in made.foot()]))
@@ -107,7 +108,9 @@ def test_nothing_foreign_in_the_full_report_is_markup(made: Report) -> None:
     tags = {tag.lower() for tag in re.findall(r"<\s*/?\s*([A-Za-z!][\w-]*)", shown)}
     ours = "!doctype html head meta title style body h1 h2 table tr th td p ul li div pre span code"
     assert tags <= set(ours.split())
-    assert "http" not in re.sub(r"http-equiv", "", re.sub(r"<(li|code|span|pre)\b.*", "", shown))
+    # What is foreign stands in these elements, on several lines where it has any; they end as we end them.
+    rest = re.sub(r"<(li|code|span|pre)\b.*?</\1>", "", shown, flags=re.DOTALL)
+    assert "http" not in re.sub(r"http-equiv", "", rest)
 
 
 def assert_only_our_markup(text: str) -> None:
