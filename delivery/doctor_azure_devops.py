@@ -97,10 +97,12 @@ def _project(client: AzureDevOps, stacks: Sequence[Stack], kept: Mapping[str, Ke
         yield from _comments(client, project, repository)
         yield from _variable_groups(client, stacks, kept)
     elif owner is not None:
-        yield from _free_names(client, stacks, repository)
+        yield from _free_names(client, project, stacks, repository)
 
 
-def _free_names(client: AzureDevOps, stacks: Sequence[Stack], repository: str) -> Iterator[Finding]:
+def _free_names(
+    client: AzureDevOps, project: Mapping[str, Any], stacks: Sequence[Stack], repository: str
+) -> Iterator[Finding]:
     """In a project that was there before: names that the first `up` takes."""
     adopts = bool((stacks[0].control_plane.get("repository") or {}).get("adopt"))
     there = _read(client, f"git/repositories/{quote(repository, safe='')}") is not None
@@ -112,12 +114,18 @@ def _free_names(client: AzureDevOps, stacks: Sequence[Stack], repository: str) -
     taken = [f"pipeline {name}" for name in taken]
     known = {each["name"] for each in client.get_all("distributedtask/environments", api_version="7.1-preview.1")}
     taken += [f"environment {each.environment}" for each in stacks if each.environment in known]
+    groups = {each["name"] for each in client.get_all("distributedtask/variablegroups")}
+    purposes = ("preview", *(each.environment for each in stacks))
+    taken += [f"variable group {name}" for each in purposes if (name := f"databricks-cicd-{each}") in groups]
+    for name in (f"{each.environment.capitalize()} approvers" for each in stacks if each.approvers):
+        if _identity(client, f"[{project['name']}]\\{name}"):
+            taken.append(f"group {name}")
     for name in taken:
         yield _finding(
             name, "missing", "it is there already, and the stack doesn't manage it", "delete it, or `pulumi import` it"
         )
     if not taken and there == adopts:
-        yield _finding("names", "ok", "repository, pipelines and environments are free or adopted")
+        yield _finding("names", "ok", "those of repository, pipelines, environments and groups are free or adopted")
 
 
 def _pool(client: AzureDevOps, control: Mapping[str, Any]) -> Iterator[Finding]:

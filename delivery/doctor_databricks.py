@@ -1,7 +1,7 @@
-"""What `doctor` finds in Databricks: the sign-in, the groups of the settings, the folder, and where files arrive."""
+"""What `doctor` finds in Databricks: the sign-in, whom the settings name, their rights, and where files arrive."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from databricks.sdk.errors import NotFound, PermissionDenied
 from databricks.sdk.errors.base import DatabricksError
 
 from delivery.console import UnusableError
-from delivery.doctor_finding import Finding, State
+from delivery.doctor_finding import Finding
 from delivery.stack import Stack, workspace_client
 
 if TYPE_CHECKING:
@@ -24,6 +24,12 @@ KINDS = {
     "user": ("userName", "user", "add the user to the workspace, or change the settings"),
     "servicePrincipal": ("applicationId", "service principal", "add it to the workspace, or change the settings"),
 }
+# Of folders and of jobs, each kind from the least on
+# (https://docs.databricks.com/aws/en/security/auth/access-control/). A job has one owner, whatever the others may do.
+LEVELS = ("CAN_VIEW", "CAN_READ", "CAN_MANAGE_RUN", "CAN_RUN", "CAN_EDIT", "CAN_MANAGE", "IS_OWNER")
+# Where a job has access of its own, the winning one first.
+JOB_SETTINGS = ("jobOverrides", "jobs")
+JOBS_A_PAGE = 100
 # A service that doesn't answer is told after so many seconds, not after the client's five minutes.
 SECONDS = 20
 
@@ -39,7 +45,10 @@ def examine(stack: Stack) -> list[Finding]:
         findings.append(Finding(area=area, name="sign-in", state="ok", found=found))
         # One by one, so that what was found is kept when the service fails at the next.
         for finding in itertools.chain(
-            _principals(area, client, stack), _folder(area, client, me, stack), _landing(area, client, stack)
+            _principals(area, client, stack),
+            _folder(area, client, me, stack),
+            _jobs(area, client, stack),
+            _landing(area, client, stack),
         ):
             findings.append(finding)
     except UnusableError as error:
@@ -77,14 +86,15 @@ def _principals(area: str, client: "WorkspaceClient", stack: Stack) -> Iterator[
 
 
 def _folder(area: str, client: "WorkspaceClient", me: "User", stack: Stack) -> Iterator[Finding]:
-    """Whether this identity may manage the folder, or the next one above; and whether those who deploy may."""
+    """Whether this identity may manage the folder, or the next one above; and the rights of those in the settings."""
     path = _existing(client, PurePosixPath(stack.folder))
     name = f"folder {stack.folder}"
     administrator = any(group.display == ADMINS for group in me.groups or [])
     is_there = str(path) == stack.folder
     found = "it is there" if is_there else f"it isn't there yet; {path} is"
     known = _access(client, path) if administrator or str(path) != "/" else None
-    managers = [_named(each) for each in known or [] if _manages(each)]
+    held = _held(known or [])
+    managers = [name for name, level in held.items() if level == "CAN_MANAGE"]
     if administrator:
         yield Finding(area=area, name=name, state="ok", found=f"{found}; this identity is an administrator")
     elif str(path) == "/":
@@ -97,20 +107,74 @@ def _folder(area: str, client: "WorkspaceClient", me: "User", stack: Stack) -> I
         remedy = f"have CAN_MANAGE given on {stack.folder}, or on the folder above it (workspace.access)"
         yield Finding(area=area, name=name, state="missing", found="this identity may not manage it", remedy=remedy)
     if is_there and known is not None:
-        yield from _deployers(area, stack, managers)
+        for name, level in _wanted((stack.settings.get("workspace") or {}).get("access")):
+            lacking = [] if _suffices(held.get(name), level) else [stack.folder]
+            yield _right(area, stack, f"right of {name}", level, lacking)
 
 
-def _deployers(area: str, stack: Stack, managers: Sequence[str]) -> Iterator[Finding]:
-    """Those who are to manage the folder by the settings: among them who deploys."""
-    for each in (stack.settings.get("workspace") or {}).get("access") or []:
-        name = next((str(each[kind]) for kind in KINDS if kind in each), "")
-        if each.get("level") != "CAN_MANAGE":
+def _jobs(area: str, client: "WorkspaceClient", stack: Stack) -> Iterator[Finding]:
+    """Whether those whom the settings give rights on the jobs have them: who owns them as it deploys, who previews."""
+    suffix = f" ({stack.environment})"  # as components/naming.py says
+    # `list` asks page after page.
+    named = [
+        (str(each.settings.name), str(each.job_id))
+        for each in client.jobs.list(limit=JOBS_A_PAGE)
+        if each.settings and (each.settings.name or "").endswith(suffix) and _is_of(each.settings.tags, stack)
+    ]
+    lacking: dict[tuple[str, str], list[str]] = {}
+    for job, id_ in sorted(named):
+        try:
+            held = _held(client.jobs.get_permissions(id_).access_control_list or [])
+        except PermissionDenied:
+            found = "this identity may not look"
+            yield Finding(area=area, name=f"rights on job {job}", state="skipped", found=found)
             continue
-        well = name in managers
-        found = "it may manage the folder" if well else "it may not manage the folder, as the settings say"
-        remedy = "" if well else f"pulumi up --refresh --stack {stack.name}"
-        state: State = "ok" if well else "warning"
-        yield Finding(area=area, name=f"right of {name}", state=state, found=found, remedy=remedy)
+        own = {key: (stack.settings.get(key) or {}).get(job.removesuffix(suffix)) or {} for key in JOB_SETTINGS}
+        access = next((each["access"] for each in own.values() if "access" in each), None)
+        if access is None:
+            access = (stack.settings.get("jobDefaults") or {}).get("access")
+        for wanted in _wanted(access):
+            missing = lacking.setdefault(wanted, [])
+            if not _suffices(held.get(wanted[0]), wanted[1]):
+                missing.append(job)
+    for (name, level), jobs in lacking.items():
+        yield _right(area, stack, f"right of {name} on jobs", level, jobs)
+
+
+def _right(area: str, stack: Stack, name: str, level: str, lacking: Sequence[str]) -> Finding:
+    """Whether somebody has what the settings say."""
+    if not lacking:
+        return Finding(area=area, name=name, state="ok", found=f"it has {level}")
+    found = f"it hasn't {level} on {', '.join(lacking)}, as the settings say"
+    remedy = f"pulumi up --refresh --stack {stack.name}"
+    return Finding(area=area, name=name, state="warning", found=found, remedy=remedy)
+
+
+def _wanted(access: Any) -> list[tuple[str, str]]:
+    """Name and level of each entry of a setting `access`."""
+    named = [
+        (next((str(each[kind]) for kind in KINDS if kind in each), ""), each.get("level")) for each in access or []
+    ]
+    return [(name, str(level)) for name, level in named if level in LEVELS]
+
+
+def _held(entries: Sequence[Any]) -> dict[str, str]:
+    """Everybody's highest level, inherited ones included."""
+    levels = {}
+    for entry in entries:
+        known = [each.permission_level.value for each in entry.all_permissions or []]
+        if ranked := sorted((level for level in known if level in LEVELS), key=LEVELS.index):
+            levels[str(entry.group_name or entry.user_name or entry.service_principal_name)] = ranked[-1]
+    return levels
+
+
+def _suffices(held: str | None, wanted: str) -> bool:
+    return held is not None and LEVELS.index(held) >= LEVELS.index(wanted)
+
+
+def _is_of(tags: Mapping[str, str] | None, stack: Stack) -> bool:
+    """Whether a job is one of the stack: it carries its environment, and the release."""
+    return tags is not None and tags.get("environment") == stack.environment and "release" in tags
 
 
 def _existing(client: "WorkspaceClient", folder: PurePosixPath) -> PurePosixPath:
@@ -150,11 +214,3 @@ def _landing(area: str, client: "WorkspaceClient", stack: Stack) -> Iterator[Fin
         yield Finding(area=area, name=f"volume {volume}", state="warning", found=found, remedy=remedy)
     else:
         yield Finding(area=area, name=f"volume {volume}", state="ok", found="it is there")
-
-
-def _manages(entry: Any) -> bool:
-    return any(each.permission_level.value == "CAN_MANAGE" for each in entry.all_permissions or [])
-
-
-def _named(entry: Any) -> str:
-    return str(entry.group_name or entry.user_name or entry.service_principal_name)

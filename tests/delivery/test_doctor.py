@@ -25,6 +25,9 @@ from tests.rehearsal.databricks.run_helpers import fake_compute
 ROOT = Path(__file__).parents[2]
 NOBODY = "00000000-0000-0000-0000-000000000000"
 DEPLOYER = "5d0c7a52-6d0f-4f0e-9a57-3f4f5f1c7e01"  # to test, as the stack file says
+PREVIEWER = "0e3f6c1a-93c4-4b8e-8f6d-2a7b9c5d1e03"
+# Where groups are kept; an area of the service that has an address of its own.
+GRAPH = "bb1e7ec9-e901-4b68-999a-de7012b920f8"
 # Answers as the real one does; the stacks are those of a file beside it.
 PULUMI = """#!/bin/sh
 cd "$(dirname "$0")"
@@ -198,6 +201,26 @@ def test_a_stack_whose_lock_is_held_is_told(desk: Desk, capsys: pytest.CaptureFi
     assert "pulumi cancel --yes --stack test" in found["remedy"]
 
 
+def variable_group(desk: Desk, project: str, purpose: str, values: list[str]) -> None:
+    client = desk.organization.client(project)
+    reference = {"id": client.get(f"/projects/{project}")["id"], "name": project}
+    body = {
+        "type": "Vsts",
+        "name": f"databricks-cicd-{purpose}",
+        "variables": {name: {"value": "x", "isSecret": name.endswith("TOKEN")} for name in values},
+        "variableGroupProjectReferences": [{"name": f"databricks-cicd-{purpose}", "projectReference": reference}],
+    }
+    client.post("/distributedtask/variablegroups", body)
+
+
+def group_of_the_project(desk: Desk, project: str, name: str) -> None:
+    client = desk.organization.client(project)
+    preview = "7.1-preview.1"
+    graph = client.at(client.get(f"/resourceAreas/{GRAPH}", api_version=preview)["locationUrl"])
+    scope = graph.get(f"/graph/descriptors/{client.get(f'/projects/{project}')['id']}", api_version=preview)["value"]
+    graph.post("/graph/groups", {"displayName": name}, query={"scopeDescriptor": scope}, api_version=preview)
+
+
 def test_names_that_are_taken_are_told_before_the_first_up(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     project = desk.organization.new_project()
     found = examined(desk, capsys, "--project-name", project)
@@ -206,10 +229,16 @@ def test_names_that_are_taken_are_told_before_the_first_up(desk: Desk, capsys: p
     client = desk.organization.client(project)
     client.post("git/repositories", {"name": "databricks-notebooks"})
     client.post("distributedtask/environments", {"name": "production"}, api_version="7.1-preview.1")
+    variable_group(desk, project, "preview", ["purpose"])
+    variable_group(desk, project, "elsewhere", ["purpose"])
+    group_of_the_project(desk, project, "Production approvers")
     found = examined(desk, capsys)
     assert found[f"project {project}"]["state"] == "ok"
     assert found["repository databricks-notebooks"]["state"] == "missing"
-    assert found["environment production"]["state"] == "missing"
+    for name in ("environment production", "variable group databricks-cicd-preview", "group Production approvers"):
+        assert (found[name]["state"], found[name]["remedy"]) == ("missing", "delete it, or `pulumi import` it")
+    taken = [name for name in found if name.startswith(("environment ", "variable group ", "group Prod", "group Test"))]
+    assert len(taken) == 3
     assert found["right to administer the project"]["state"] == "ok"
 
 
@@ -217,17 +246,8 @@ def test_after_the_first_up_the_pipelines_needs_are_looked_at(desk: Desk, capsys
     project = desk.organization.new_project()
     client = desk.organization.client(project)
     client.post("git/repositories", {"name": "databricks-notebooks"})
-    id_ = client.get(f"/projects/{project}")["id"]
-    for purpose, values in (("test", ["purpose"]), ("preview", ["purpose", "DATABRICKS_HOST", "DATABRICKS_TOKEN"])):
-        body = {
-            "type": "Vsts",
-            "name": f"databricks-cicd-{purpose}",
-            "variables": {name: {"value": "x", "isSecret": name.endswith("TOKEN")} for name in values},
-            "variableGroupProjectReferences": [
-                {"name": f"databricks-cicd-{purpose}", "projectReference": {"id": id_, "name": project}}
-            ],
-        }
-        client.post("/distributedtask/variablegroups", body)
+    variable_group(desk, project, "test", ["purpose"])
+    variable_group(desk, project, "preview", ["purpose", "DATABRICKS_HOST", "DATABRICKS_TOKEN"])
     desk.stacks(test=40, prod=0)
     found = examined(desk, capsys, "--project-name", project)
     assert found[f"project {project}"]["state"] == "ok"
@@ -264,6 +284,43 @@ def test_who_deploys_is_looked_for_among_those_who_manage_the_folder(
     folder = desk.workspace.object_id("/bike-sharing-test")
     assert desk.workspace.call("PATCH", f"2.0/permissions/directories/{folder}", json=access).status_code == 200
     assert examined(desk, capsys)[f"right of {DEPLOYER}"]["state"] == "ok"
+
+
+def test_each_right_of_the_settings_is_looked_for_on_folder_and_jobs(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.workspace.folder("/bike-sharing-test")
+    folder = desk.workspace.object_id("/bike-sharing-test")
+    tasks = [{"task_key": "load", "notebook_task": {"notebook_path": "/bike-sharing-test/load"}}]
+    jobs = {}
+    for name in ("daily (test)", "watch (test)", "somebody's"):
+        body = {"name": name, "tasks": tasks, "tags": {"environment": "test", "release": "0" * 12}}
+        answer = desk.workspace.call("POST", "2.2/jobs/create", json=body)
+        assert answer.status_code == 200, answer.text
+        jobs[name] = answer.json()["job_id"]
+    found = examined(desk, capsys)
+    told = found[f"right of {PREVIEWER}"]
+    assert (told["state"], told["remedy"]) == ("warning", "pulumi up --refresh --stack test")
+    assert told["found"] == "it hasn't CAN_READ on /bike-sharing-test, as the settings say"
+    for who, level in ((PREVIEWER, "CAN_VIEW"), (DEPLOYER, "IS_OWNER")):
+        told = found[f"right of {who} on jobs"]
+        assert told["state"] == "warning"
+        assert told["found"] == f"it hasn't {level} on daily (test), watch (test), as the settings say"
+
+    def give(what: str, *levels: tuple[str, str]) -> None:
+        access = [{"service_principal_name": who, "permission_level": level} for who, level in levels]
+        answer = desk.workspace.call("PUT", f"2.0/permissions/{what}", json={"access_control_list": access})
+        assert answer.status_code == 200, answer.text
+
+    give(f"directories/{folder}", (PREVIEWER, "CAN_RUN"))  # which is more
+    give(f"jobs/{jobs['daily (test)']}", (PREVIEWER, "CAN_VIEW"), (DEPLOYER, "IS_OWNER"))
+    desk.settings("test", "jobOverrides", watch={"access": [{"servicePrincipal": PREVIEWER, "level": "CAN_MANAGE"}]})
+    found = examined(desk, capsys)
+    assert found[f"right of {PREVIEWER}"]["state"] == "ok"
+    assert found[f"right of {DEPLOYER} on jobs"]["found"] == "it has IS_OWNER"
+    assert "hasn't CAN_MANAGE on watch (test)," in found[f"right of {PREVIEWER} on jobs"]["found"]
+    give(f"jobs/{jobs['watch (test)']}", (PREVIEWER, "CAN_MANAGE"), (DEPLOYER, "IS_OWNER"))
+    assert examined(desk, capsys)[f"right of {PREVIEWER} on jobs"]["state"] == "ok"
 
 
 @pytest.mark.parametrize("service", ["azure", "databricks"])
