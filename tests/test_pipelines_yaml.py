@@ -120,7 +120,8 @@ def test_a_failing_unit_test_leaves_the_notebooks_tested_and_both_results_to_be_
     python, log = tmp_path / "python", tmp_path / "log"
     python.write_text(f'#!/bin/sh\necho "$*" >> {log}\ncase "$*" in *tests/$FAILING*) exit 1;; esac\n')
     python.chmod(0o755)
-    unit = ["make", "--assume-old=.venv/.locked", "unit", f"PY={python}", f"RESULTS={tmp_path}"]
+    (tmp_path / MARK).write_bytes((ROOT / "requirements-dev.lock").read_bytes())
+    unit = ["make", "unit", f"VENV={tmp_path}", f"PY={python}", f"RESULTS={tmp_path}"]
     for failing in ("components", "notebooks", "none of them"):
         log.write_text("")
         done = subprocess.run(
