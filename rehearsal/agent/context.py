@@ -77,7 +77,6 @@ class PostStep:
     """What a step has left to do at the end of its job."""
 
     name: str
-    order: int
     run: Callable[["JobContext", Record], None]
 
 

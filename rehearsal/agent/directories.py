@@ -20,7 +20,6 @@ class JobDirectories:
     workspace: Path
     temp: Path
     tools: Path
-    cache: Path
 
     @property
     def sources(self) -> Path:
@@ -66,7 +65,7 @@ class AgentDirectories:
             pipeline: names the pipeline; the same name gets the same folder again.
             clean: `workspace: clean:` of the job: `outputs`, `resources`, `all` or None.
         """
-        found = JobDirectories(self.work / self._number(pipeline), self.temp, self.tools, self.work / "_cache")
+        found = JobDirectories(self.work / self._number(pipeline), self.temp, self.tools)
         cleaned = {
             "outputs": (found.binaries,),
             "resources": (found.sources,),

@@ -198,10 +198,6 @@ class Tour:
             raise TourError(f"python {words} ended with {done.returncode}, and not {code}:\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def end(self) -> None:
-        """Ends what runs, and leaves the folder."""
-        self.python("-m", "rehearsal", "down")
-
     def _after(self, name: str, number: int) -> int:
         return until(lambda: next(iter(self.team.runs_after(name, number)), None), f"a run of {name}")
 

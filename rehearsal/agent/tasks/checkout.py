@@ -122,7 +122,7 @@ class _Checkout:
                 config.write_text(before)
             job.feed.line(record.id, f"Removed {name} from the configuration of {folder}")
 
-        self._step.job.post.append(PostStep(name=f"Post-job: {self._step.record.name}", order=0, run=forget))
+        self._step.job.post.append(PostStep(name=f"Post-job: {self._step.record.name}", run=forget))
 
     def _flag(self, name: str) -> bool:
         return self._inputs.get(name, "").lower() in _TRUE

@@ -159,18 +159,6 @@ _DOWNLOAD_ARTIFACT = Task(
         Input("path", ("targetPath", "downloadPath"), "$(Pipeline.Workspace)", True),
     ),
 )
-_CACHE = Task(
-    "Cache",
-    2,
-    "Cache",
-    "Cache files between runs",
-    (
-        Input("key", required=True),
-        Input("path", required=True),
-        Input("cacheHitVar"),
-        Input("restoreKeys"),
-    ),
-)
 
 KNOWN: Mapping[str, Task] = {
     f"{task.name}@{task.version}": task
@@ -182,7 +170,6 @@ KNOWN: Mapping[str, Task] = {
         _PUBLISH_COVERAGE,
         _PUBLISH_ARTIFACT,
         _DOWNLOAD_ARTIFACT,
-        _CACHE,
     )
 }
 """`Name@Version` of every task that can be run."""

@@ -9,7 +9,7 @@ from rehearsal.agent.client import ServiceRefusalError
 from rehearsal.agent.language.plan import CheckoutStep, DownloadStep, PublishStep, ScriptStep, Step, TaskStep
 from rehearsal.agent.messages import JobRequest
 from rehearsal.agent.step_context import StepContext, TaskFailedError
-from rehearsal.agent.tasks import cache, coverage, python_version, scripts, test_results
+from rehearsal.agent.tasks import coverage, python_version, scripts, test_results
 from rehearsal.agent.tasks.checkout import checkout, target
 from rehearsal.agent.tasks.inputs import InputError, Inputs
 from rehearsal.agent.tasks.known import CHECKOUT, KNOWN, Task, find
@@ -194,5 +194,4 @@ _TASKS: Mapping[str, Run] = {
     "PublishCodeCoverageResults@1": coverage.publish,
     "PublishPipelineArtifact@1": _publish_artifact,
     "DownloadPipelineArtifact@2": _download_artifact,
-    "Cache@2": cache.restore,
 }
