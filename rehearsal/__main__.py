@@ -74,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--project", type=Path, help="the Pulumi project's folder (the checkout)")
     add("down", _stop, "the same as stop")
     made = add("tour", _tour, "from a changed notebook to production and back, by itself, on a rehearsal of its own")
-    made.add_argument("--folder", type=Path, help="an empty folder, which stays (a temporary one, which goes)")
+    made.add_argument(
+        "--folder", type=Path, help="an empty folder, which stays (a temporary one, which stays if the tour fails)"
+    )
     add("clean", _clean, "end the stand-ins and remove everything that the rehearsal made")
     made = add("serve-one", _serve_one, "one stand-in on an open socket; `start` calls it")
     made.add_argument("service", choices=SERVICES)
@@ -215,15 +217,19 @@ def _up(options: argparse.Namespace) -> int:
 
 def _tour(options: argparse.Namespace) -> int:
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="tour-") as temporary:
-        folder = (options.folder or Path(temporary)).absolute()
-        if folder.exists() and any(folder.iterdir()):
-            raise UsageError(f"{folder} isn't empty")
-        tour = steps.Tour(folder, lambda line: print(line, flush=True))
-        try:
-            tour.whole()
-        finally:
-            processes.stop(tour.home)
+    folder = (options.folder or Path(tempfile.mkdtemp(prefix="tour-"))).absolute()
+    if folder.exists() and any(folder.iterdir()):
+        raise UsageError(f"{folder} isn't empty")
+    tour = steps.Tour(folder, lambda line: print(line, flush=True))
+    try:
+        tour.whole()
+    except BaseException:  # Ctrl-C too: who ends a tour that hangs wants to know where it hung
+        print(f"\nWhat the tour came to, with all logs, stays in {folder}", file=sys.stderr)
+        raise
+    finally:
+        processes.stop(tour.home)
+    if options.folder is None:
+        shutil.rmtree(folder)
     print(f"\nThe whole tour took {time.monotonic() - begun:.0f} s.")
     return 0
 

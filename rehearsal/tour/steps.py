@@ -189,7 +189,7 @@ class Tour:
         environment = dict(os.environ) | {HOME_VARIABLE: str(self.home.path)}
         engine = toolchain.locate()
         if engine is not None and self.home.exists and self.home.port("databricks"):
-            environment = shell.merged(self.home, engine) | {"SYSTEM_TEAMPROJECT": "Databricks CI-CD"}
+            environment = shell.merged(self.home, engine)
         done = subprocess.run(
             [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
         )
