@@ -189,9 +189,8 @@ def variable_from_json(document: Json) -> Variable:
 
 
 def _hook_to_json(hook: Hook) -> Json:
-    # Where a hook runs has been decided when an agent gets it.
     return {"name": hook.name, "steps": [step_to_json(step) for step in hook.steps]}
 
 
 def _hook_from_json(document: Json) -> Hook:
-    return Hook(name=document["name"], steps=tuple(step_from_json(each) for each in document["steps"]), pool=None)
+    return Hook(name=document["name"], steps=tuple(step_from_json(each) for each in document["steps"]))

@@ -17,7 +17,7 @@ from rehearsal.agent.language.reading import EXTENDED, EXTENDS, PIPELINE, STAGE
 from rehearsal.agent.language.sources import ReadFile, Sources
 from rehearsal.agent.language.steps import checked_condition
 from rehearsal.agent.language.templates import Element, elements, opened
-from rehearsal.agent.language.triggers import read_pull_request, read_resources, read_schedules, read_trigger
+from rehearsal.agent.language.triggers import check_pull_request, read_resources, read_schedules, read_trigger
 from rehearsal.agent.language.variables import FindGroup, KnownVariables, read_variables
 
 FindRepository: TypeAlias = Callable[[RepositoryResource], ReadFile | None]
@@ -99,18 +99,15 @@ class _Compiler:
         fields = Fields(PIPELINE, ((key, value.within(body.known)) for key, value in pairs), root.position)
         lock = _lock(fields) or "runLatest"
         around = Surroundings(self._find_group, tuple(resource.alias for resource in pipelines))
+        check_pull_request(fields.bound("pr"))
         stages = in_order(self._stages(body, around, lock), body.bound.position)
         return Pipeline(
             name=fields.optional_text("name"),
-            append_commit_message=fields.boolean("appendCommitMessageToRunName", True),
             trigger=read_trigger(fields.bound("trigger")),
-            pr=read_pull_request(fields.bound("pr")),
             schedules=read_schedules(fields.bound("schedules")),
-            parameters=parameters,
             repositories=repositories,
             pipelines=pipelines,
             variables=body.variables,
-            lock_behavior=lock,
             pool=read_pool(fields.bound("pool")),
             stages=stages,
         )

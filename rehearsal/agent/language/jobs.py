@@ -25,7 +25,6 @@ from rehearsal.agent.language.reading import (
     POOL,
     RUN_ONCE,
     STRATEGY,
-    USES,
     WORKSPACE,
     Section,
 )
@@ -78,7 +77,6 @@ def _within(element: Element, known: Mapping[str, str]) -> tuple[Entry, ...]:
 def _common(kind: str, fields: Fields, variables: tuple[Variable, ...], default_name: str) -> dict[str, Any]:
     name = fields.name(kind) or default_name
     workspace = fields.inner("workspace", WORKSPACE)
-    uses = fields.inner("uses", USES)
     return {
         "name": name,
         "display_name": fields.text("displayName") or name,
@@ -90,8 +88,6 @@ def _common(kind: str, fields: Fields, variables: tuple[Variable, ...], default_
         "variables": variables,
         "pool": read_pool(fields.bound("pool")),
         "workspace_clean": workspace.choice("clean", ("outputs", "resources", "all")) if workspace else None,
-        "uses_repositories": (uses.texts("repositories") if uses else None) or (),
-        "uses_pools": (uses.texts("pools") if uses else None) or (),
         "position": fields.position,
     }
 
@@ -102,14 +98,9 @@ def read_pool(bound: Bound | None) -> Pool | None:
         return None
     outer = resolve(bound)
     if not isinstance(outer.node, MappingNode):
-        return Pool(name=scalar(outer).text, vm_image=None, demands=(), position=bound.position)
+        return Pool(name=scalar(outer).text, vm_image=None, position=bound.position)
     fields = Fields(POOL, entries(outer), bound.position)
-    return Pool(
-        name=fields.optional_text("name"),
-        vm_image=fields.optional_text("vmImage"),
-        demands=fields.texts("demands") or (),
-        position=bound.position,
-    )
+    return Pool(name=fields.optional_text("name"), vm_image=fields.optional_text("vmImage"), position=bound.position)
 
 
 def _regular(fields: Fields, common: dict[str, Any]) -> RegularJob:
@@ -171,7 +162,7 @@ def _deployment(fields: Fields, common: dict[str, Any], around: Surroundings) ->
     deploy = _hook(run_once, "deploy")
     if deploy is not None:
         steps = with_downloads(deploy.steps, around.pipelines, run_once.place("deploy"))
-        deploy = Hook(name="deploy", steps=steps, pool=deploy.pool)
+        deploy = Hook(name="deploy", steps=steps)
     hooks = (
         _hook(run_once, "preDeploy"),
         deploy,
@@ -179,11 +170,8 @@ def _deployment(fields: Fields, common: dict[str, Any], around: Surroundings) ->
         _hook(run_once, "postRouteTraffic"),
     )
     outcome = run_once.inner("on", OUTCOME_HOOKS)
-    environment, resource, resource_type = _environment(fields)
     return DeploymentJob(
-        environment=environment,
-        resource=resource,
-        resource_type=resource_type,
+        environment=_environment(fields),
         hooks=tuple(hook for hook in hooks if hook is not None),
         on_success=_hook(outcome, "success") if outcome else None,
         on_failure=_hook(outcome, "failure") if outcome else None,
@@ -198,17 +186,20 @@ def _hook(
     if hook is None:
         return None
     steps = hook.bound("steps")
-    return Hook(name=name, steps=read_steps(steps) if steps else (), pool=read_pool(hook.bound("pool")))
+    return Hook(name=name, steps=read_steps(steps) if steps else ())
 
 
-def _environment(fields: Fields) -> tuple[str, str | None, str | None]:
-    """Name, resource and its type. `name.resource` is the short form; the first dot counts."""
+def _environment(fields: Fields) -> str:
+    """The environment's name. `name.resource` is the short form; the first dot counts."""
     bound = fields.bound("environment")
     if bound is None:
         raise PipelineError("A deployment job needs an environment", fields.position)
     outer = resolve(bound)
     if isinstance(outer.node, MappingNode):
-        full = Fields(ENVIRONMENT, entries(outer), bound.position)
-        return full.needed("name"), full.optional_text("resourceName"), full.optional_text("resourceType")
-    name, _, resource = fields.needed("environment").partition(".")
-    return name, resource or None, None
+        return Fields(ENVIRONMENT, entries(outer), bound.position).needed("name")
+    name, dot, resource = fields.needed("environment").partition(".")
+    if dot:
+        reason = ENVIRONMENT.refused["resourceName"]
+        message = f"The resource '{resource}' of environment '{name}' is not supported in the rehearsal: {reason}"
+        raise PipelineError(message, fields.place("environment"))
+    return name

@@ -7,7 +7,7 @@ https://learn.microsoft.com/azure/devops/pipelines/process/deployment-jobs#suppo
 |---|---|---|
 | job | job of the same stage | `dependencies.A.outputs['step.name']` |
 | job | leg of a matrix | `dependencies.A.outputs['leg.step.name']` |
-| job | deployment job | `dependencies.A.outputs['A.step.name']`, with a resource `'Deploy_resource.step.name'` |
+| job | deployment job | `dependencies.A.outputs['A.step.name']` |
 | job | job of another stage | `stageDependencies.S.A.outputs['step.name']` |
 | stage | job of another stage | `dependencies.S.outputs['A.step.name']` |
 
@@ -41,8 +41,7 @@ class StageOutcome:
 def output_key(job: Job, leg: str | None, step: str, variable: str) -> str:
     """The name of an output variable among those of its job. `leg`: that of the job's strategy, if it has one."""
     if isinstance(job, DeploymentJob):
-        first = f"Deploy_{job.resource}" if job.resource else job.name
-        return f"{first}.{step}.{variable}"
+        return f"{job.name}.{step}.{variable}"
     return f"{leg}.{step}.{variable}" if leg else f"{step}.{variable}"
 
 

@@ -28,7 +28,6 @@ class Parameter:
     """One declared parameter. Without a default a value must be given. `allowed` None: every value of the type."""
 
     name: str
-    display_name: str
     type: str
     default: Node | None
     allowed: tuple[Scalar, ...] | None
@@ -60,7 +59,7 @@ def declared(node: Node | None, *, in_template: bool) -> tuple[Parameter, ...]:
 
 def _untyped(key: Scalar, value: Node) -> Parameter:
     return Parameter(
-        name=key.text, display_name=key.text, type="legacyObject", default=_literal(value), allowed=None,
+        name=key.text, type="legacyObject", default=_literal(value), allowed=None,
         position=key.position,
     )  # fmt: skip
 
@@ -77,10 +76,12 @@ def _declaration(node: Node, *, in_template: bool) -> Parameter:
         raise PipelineError(f"Parameters of the type '{kind_name}' are not supported in the rehearsal", kind.position)
     if kind is not None and kind_name not in TYPES | ({"legacyObject"} if in_template else set()):
         raise PipelineError(f"Unexpected value '{kind_name}'", kind.position)
-    default, display = keys.get("default"), keys.get("displayName")
+    display = keys.get("displayName")
+    if display is not None:
+        _text(display)  # a label of the page for queueing, which asks for no parameters here
+    default = keys.get("default")
     return Parameter(
         name=_text(name),
-        display_name=_text(display) if display else _text(name),
         type=kind_name,
         default=None if default is None else _literal(default),
         allowed=None if allowed is None else _allowed(allowed),

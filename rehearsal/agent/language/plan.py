@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rehearsal.agent.language.errors import Position
-from rehearsal.agent.language.parameters import Parameter
 
 LockBehavior = Literal["sequential", "runLatest"]
 Shell = Literal["script", "bash", "pwsh", "powershell"]
@@ -38,7 +37,6 @@ class Pool:
 
     name: str | None
     vm_image: str | None
-    demands: tuple[str, ...]
     position: Position
 
 
@@ -72,33 +70,23 @@ class ScriptStep(Step):
     script: str
     working_directory: str | None
     fail_on_stderr: str | None
-    error_action_preference: str | None
-    ignore_last_exit_code: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckoutStep(Step):
-    """`checkout`: `self`, `none` or the alias of a repository resource. `inputs` are the other keys of the step.
-
-    `implicit`: nobody wrote it; jobs check out `self` first if they say nothing else.
-    """
+    """`checkout`: `self`, `none` or the alias of a repository resource. `inputs` are the other keys of the step."""
 
     repository: str
     inputs: Mapping[str, str]
-    implicit: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadStep(Step):
-    """`download`: `current`, `none` or the alias of a pipeline resource; `artifact` None means all of them.
-
-    `implicit`: nobody wrote it; the hook `deploy` of a deployment job begins with all artifacts if it says nothing.
-    """
+    """`download`: `current`, `none` or the alias of a pipeline resource; `artifact` None means all of them."""
 
     source: str
     artifact: str | None
     patterns: str | None
-    implicit: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +131,6 @@ class Job:
     variables: tuple[Variable, ...]
     pool: Pool | None
     workspace_clean: str | None
-    uses_repositories: tuple[str, ...]
-    uses_pools: tuple[str, ...]
     position: Position
 
 
@@ -159,23 +145,20 @@ class RegularJob(Job):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hook:
-    """One part of a deployment's life, with the pool it runs in; None: that of the job."""
+    """One part of a deployment's life."""
 
     name: Literal["preDeploy", "deploy", "routeTraffic", "postRouteTraffic", "failure", "success"]
     steps: tuple[Step, ...]
-    pool: Pool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentJob(Job):
     """`deployment` with the strategy runOnce: the hooks one after the other, then one of `on_success`, `on_failure`.
 
-    `environment` and `resource` are texts; environments don't exist before somebody looks.
+    `environment` is a text; environments don't exist before somebody looks.
     """
 
     environment: str
-    resource: str | None
-    resource_type: str | None
     hooks: tuple[Hook, ...]
     on_success: Hook | None
     on_failure: Hook | None
@@ -215,23 +198,14 @@ class Trigger:
     batch: bool = False
     branches: Filter = Filter()
     paths: Filter = Filter()
-    tags: Filter = Filter()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PullRequestTrigger:
-    """`pr`. Azure Repos doesn't read it: a branch policy says what a pull request starts."""
-
-    enabled: bool
-    auto_cancel: bool = True
-    branches: Filter = Filter()
-    paths: Filter = Filter()
-    drafts: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """`schedules`: when a run starts by itself. `cron` in UTC; not `always`: only if something has changed."""
+    """`schedules`: when a run starts by itself. `cron` in UTC; not `always`: only if something has changed.
+
+    `display_name` is empty where there is none.
+    """
 
     cron: str
     display_name: str
@@ -280,23 +254,13 @@ class Pipeline:
     """The whole plan. `trigger` None: the service's own default, every push to every branch starts a run."""
 
     name: str | None
-    append_commit_message: bool
     trigger: Trigger | None
-    pr: PullRequestTrigger | None
     schedules: tuple[Schedule, ...]
-    parameters: tuple[Parameter, ...]
     repositories: tuple[RepositoryResource, ...]
     pipelines: tuple[PipelineResource, ...]
     variables: tuple[Variable, ...]
-    lock_behavior: LockBehavior
     pool: Pool | None
     stages: tuple[Stage, ...]
-
-    def steps(self) -> Iterator[Step]:
-        """All steps of all jobs, e.g. to see before the run whether each task is there."""
-        for stage in self.stages:
-            for job in stage.jobs:
-                yield from job_steps(job)
 
 
 def job_steps(job: Job) -> Iterator[Step]:

@@ -14,6 +14,9 @@ from rehearsal.agent.language.nodes import Scalar
 Value = TypeVar("Value")
 
 _CONTAINERS = "steps run on the agent itself, containers are not there"
+_NO_CAPABILITIES = "agents have no capabilities to choose among"
+_NO_POWERSHELL = "there is no PowerShell"
+_NO_RESOURCES = "environments have no resources"
 _DEPRECATED = "it is deprecated, see the documentation for what took its place"
 
 
@@ -64,9 +67,10 @@ class Keys(Generic[Value]):
 
 PIPELINE = _section(
     "pipeline",
-    "name appendCommitMessageToRunName trigger pr schedules parameters resources variables lockBehavior pool"
+    "name trigger pr schedules parameters resources variables lockBehavior pool"
     " stages jobs steps extends strategy continueOnError workspace",
     {
+        "appendCommitMessageToRunName": "a run is called what `name` says, and nothing is put behind it",
         "container": _CONTAINERS,
         "services": _CONTAINERS,
         "phases": _DEPRECATED,
@@ -93,42 +97,39 @@ STAGE = _section(
     },
 )
 _JOB = "displayName dependsOn condition continueOnError timeoutInMinutes cancelTimeoutInMinutes variables strategy pool"
-_NOT_OF_JOBS = {"container": _CONTAINERS, "services": _CONTAINERS, "templateContext": "templates take parameters"}
-JOB = _section("job", f"job {_JOB} workspace uses steps", _NOT_OF_JOBS)
-DEPLOYMENT = _section("deployment job", f"deployment {_JOB} workspace uses environment", _NOT_OF_JOBS)
+_NOT_OF_JOBS = {
+    "container": _CONTAINERS,
+    "services": _CONTAINERS,
+    "templateContext": "templates take parameters",
+    "uses": "a job may use what its pipeline may use",
+}
+JOB = _section("job", f"job {_JOB} workspace steps", _NOT_OF_JOBS)
+DEPLOYMENT = _section("deployment job", f"deployment {_JOB} workspace environment", _NOT_OF_JOBS)
 STRATEGY = _section("job's strategy", "matrix maxParallel parallel")
 _ONE_TARGET = "an environment has no machines to go through one after the other; runOnce is there"
 DEPLOYMENT_STRATEGY = _section("deployment's strategy", "runOnce", {"rolling": _ONE_TARGET, "canary": _ONE_TARGET})
 RUN_ONCE = _section("runOnce strategy", "preDeploy deploy routeTraffic postRouteTraffic on")
 OUTCOME_HOOKS = _section("strategy's on", "failure success")
-HOOK = _section("lifecycle hook", "steps pool")
+HOOK = _section("lifecycle hook", "steps", {"pool": "all hooks of a deployment run where its job runs"})
 ENVIRONMENT = _section(
     "deployment's environment",
-    "name resourceName resourceType",
-    {"resourceId": "give its name", "tags": "an environment has no machines to choose among"},
+    "name",
+    dict.fromkeys(("resourceName", "resourceType", "resourceId", "tags"), _NO_RESOURCES),
 )
-POOL = _section("pool", "name vmImage demands")
+POOL = _section("pool", "name vmImage", {"demands": _NO_CAPABILITIES})
 WORKSPACE = _section("workspace", "clean")
-USES = _section("job's uses", "repositories pools")
 VARIABLE = _section("variable", "name value readonly")
 GROUP = _section("variable group", "group")
 
 _STEP = "condition continueOnError displayName enabled env name timeoutInMinutes retryCountOnTaskFailure"
 _NOT_OF_STEPS = {"target": _CONTAINERS}
+_NOT_OF_POWERSHELL = dict.fromkeys(("errorActionPreference", "ignoreLASTEXITCODE"), _NO_POWERSHELL) | _NOT_OF_STEPS
 STEPS = {
     "task": _section("task", f"task inputs {_STEP}", _NOT_OF_STEPS),
     "script": _section("script step", f"script failOnStderr workingDirectory {_STEP}", _NOT_OF_STEPS),
     "bash": _section("bash step", f"bash failOnStderr workingDirectory {_STEP}", _NOT_OF_STEPS),
-    "pwsh": _section(
-        "pwsh step",
-        f"pwsh errorActionPreference failOnStderr ignoreLASTEXITCODE workingDirectory {_STEP}",
-        _NOT_OF_STEPS,
-    ),
-    "powershell": _section(
-        "powershell step",
-        f"powershell errorActionPreference failOnStderr ignoreLASTEXITCODE workingDirectory {_STEP}",
-        _NOT_OF_STEPS,
-    ),
+    "pwsh": _section("pwsh step", f"pwsh failOnStderr workingDirectory {_STEP}", _NOT_OF_POWERSHELL),
+    "powershell": _section("powershell step", f"powershell failOnStderr workingDirectory {_STEP}", _NOT_OF_POWERSHELL),
     "checkout": _section(
         "checkout step",
         "checkout clean fetchDepth fetchFilter fetchTags lfs persistCredentials submodules path workspaceRepo"
@@ -146,7 +147,7 @@ REFUSED_STEPS = {
 }
 
 PARAMETER = _section("parameter", "name displayName type default values")
-TRIGGER = _section("trigger", "batch branches paths tags")
+TRIGGER = _section("trigger", "batch branches paths", {"tags": "a tag that is pushed starts no run"})
 PULL_REQUEST = _section("pr", "autoCancel branches paths drafts")
 FILTER = _section("filter", "include exclude")
 SCHEDULE = _section("schedule", "cron displayName branches batch always")

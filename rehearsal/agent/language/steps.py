@@ -108,8 +108,6 @@ def _script(shell: Shell, fields: Fields, common: dict[str, Any]) -> ScriptStep:
         script=fields.text(shell),
         working_directory=fields.optional_text("workingDirectory"),
         fail_on_stderr=fields.optional_text("failOnStderr"),
-        error_action_preference=fields.optional_text("errorActionPreference"),
-        ignore_last_exit_code=fields.optional_text("ignoreLASTEXITCODE"),
         **common,
     )
 
@@ -140,7 +138,7 @@ def with_checkout(steps: tuple[Step, ...], position: Position) -> tuple[Step, ..
     """The steps of a regular job: it checks out `self` first if no step says something about it."""
     if any(isinstance(step, CheckoutStep) for step in steps):
         return steps
-    return (CheckoutStep(repository="self", inputs={}, implicit=True, **_unwritten(position)), *steps)
+    return (CheckoutStep(repository="self", inputs={}, **_unwritten(position)), *steps)
 
 
 def with_downloads(steps: tuple[Step, ...], pipelines: tuple[str, ...], position: Position) -> tuple[Step, ...]:
@@ -151,7 +149,7 @@ def with_downloads(steps: tuple[Step, ...], pipelines: tuple[str, ...], position
     if any(isinstance(step, DownloadStep) for step in steps):
         return steps
     implicit = (
-        DownloadStep(source=source, artifact=None, patterns=None, implicit=True, **_unwritten(position))
+        DownloadStep(source=source, artifact=None, patterns=None, **_unwritten(position))
         for source in ("current", *pipelines)
     )
     return (*implicit, *steps)

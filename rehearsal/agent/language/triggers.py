@@ -11,7 +11,6 @@ from rehearsal.agent.language.plan import (
     Filter,
     PipelineResource,
     PipelineTrigger,
-    PullRequestTrigger,
     RepositoryResource,
     Schedule,
     Trigger,
@@ -44,26 +43,26 @@ def read_trigger(bound: Bound | None) -> Trigger | None:
         batch=fields.boolean("batch", False),
         branches=_filter(fields.bound("branches")),
         paths=_filter(fields.bound("paths")),
-        tags=_filter(fields.bound("tags")),
     )
 
 
-def read_pull_request(bound: Bound | None) -> PullRequestTrigger | None:
-    """`pr`, likewise."""
+def check_pull_request(bound: Bound | None) -> None:
+    """Raises PipelineError for a `pr` that can't be read. A good one has no effect, as on the service.
+
+    Azure Repos doesn't use it, a branch policy says what a pull request starts:
+    https://learn.microsoft.com/azure/devops/pipelines/repos/azure-repos-git#pr-triggers
+    """
     outer = None if bound is None else resolve(bound)
     if outer is None:
-        return None
+        return
     if not isinstance(outer.node, Mapping):
-        branches = _branches_or_none(outer)
-        return PullRequestTrigger(enabled=branches is not None, branches=branches or Filter())
+        _branches_or_none(outer)
+        return
     fields = Fields(PULL_REQUEST, entries(outer), outer.position)
-    return PullRequestTrigger(
-        enabled=True,
-        auto_cancel=fields.boolean("autoCancel", True),
-        branches=_filter(fields.bound("branches")),
-        paths=_filter(fields.bound("paths")),
-        drafts=fields.boolean("drafts", True),
-    )
+    for key in ("autoCancel", "drafts"):
+        fields.boolean(key, True)
+    for key in ("branches", "paths"):
+        _filter(fields.bound(key))
 
 
 def _branches_or_none(bound: Bound) -> Filter | None:

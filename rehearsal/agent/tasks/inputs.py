@@ -45,6 +45,9 @@ class Inputs:
                 raise InputError(f"Input required: {each.name}")
             if each.options and value and value.lower() not in {option.lower() for option in each.options}:
                 raise InputError(f"Input {each.name} is one of {', '.join(each.options)}, not '{value}'")
+            if each.refuses(value):
+                has = ", ".join(each.supported)
+                raise InputError(f"'{value}' as input {each.name} is not supported in the rehearsal; it has: {has}")
         return cls(values, tuple(unknown))
 
     def __getitem__(self, name: str) -> str:

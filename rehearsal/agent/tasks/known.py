@@ -14,13 +14,26 @@ from rehearsal.agent.language.plan import CheckoutStep, Job, Pipeline, ScriptSte
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One input. `aliases` are other names of it in YAML; `options` the only values, in any case; () means any."""
+    """One input. `aliases` are other names of it in YAML; `options` the only values, in any case; () means any.
+
+    `unsupported`: those of the options that this agent can't honour.
+    """
 
     name: str
     aliases: tuple[str, ...] = ()
     default: str = ""
     required: bool = False
     options: tuple[str, ...] = ()
+    unsupported: tuple[str, ...] = ()
+
+    @property
+    def supported(self) -> tuple[str, ...]:
+        """The options that this agent has."""
+        return tuple(option for option in self.options if option not in self.unsupported)
+
+    def refuses(self, value: str) -> bool:
+        """Whether a value is one that the task knows and this agent doesn't."""
+        return value.lower() in {option.lower() for option in self.unsupported}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +100,7 @@ _USE_PYTHON = Task(
         Input("addToPath", default="true"),
         Input("architecture", default="x64", options=("x86", "x64")),
     ),
+    unsupported=("disableDownloadFromRegistry", "githubToken"),  # nothing is downloaded
 )
 _PUBLISH_TESTS = Task(
     "PublishTestResults",
@@ -94,7 +108,14 @@ _PUBLISH_TESTS = Task(
     "Publish Test Results",
     "Publish test results to Azure Pipelines",
     (
-        Input("testRunner", ("testResultsFormat",), "JUnit", True, ("JUnit", "NUnit", "VSTest", "XUnit", "CTest")),
+        Input(
+            "testRunner",
+            ("testResultsFormat",),
+            "JUnit",
+            True,
+            ("JUnit", "NUnit", "VSTest", "XUnit", "CTest"),
+            unsupported=("NUnit", "VSTest", "XUnit", "CTest"),
+        ),
         Input("testResultsFiles", default="**/TEST-*.xml", required=True),
         Input("searchFolder", default="$(System.DefaultWorkingDirectory)"),
         Input("mergeTestResults", default="false"),
@@ -106,6 +127,7 @@ _PUBLISH_TESTS = Task(
         Input("configuration", ("buildConfiguration",)),
         Input("publishRunAttachments", default="true"),
     ),
+    unsupported=("publishRunAttachments",),
 )
 _PUBLISH_COVERAGE = Task(
     "PublishCodeCoverageResults",
@@ -113,14 +135,20 @@ _PUBLISH_COVERAGE = Task(
     "Publish code coverage results",
     "Publish Cobertura or JaCoCo code coverage results from a build",
     (
-        Input("codeCoverageTool", default="JaCoCo", required=True, options=("Cobertura", "JaCoCo")),
+        Input(
+            "codeCoverageTool",
+            default="JaCoCo",
+            required=True,
+            options=("Cobertura", "JaCoCo"),
+            unsupported=("JaCoCo",),
+        ),
         Input("summaryFileLocation", required=True),
         Input("pathToSources"),
         Input("reportDirectory"),
         Input("additionalCodeCoverageFiles"),
         Input("failIfCoverageEmpty", default="false"),
     ),
-    unsupported=("reportDirectory", "additionalCodeCoverageFiles"),
+    unsupported=("pathToSources", "reportDirectory", "additionalCodeCoverageFiles"),
 )
 _PUBLISH_ARTIFACT = Task(
     "PublishPipelineArtifact",
@@ -130,13 +158,20 @@ _PUBLISH_ARTIFACT = Task(
     (
         Input("path", ("targetPath",), "$(Pipeline.Workspace)", True),
         Input("artifactName", ("artifact",)),
-        Input("artifactType", ("publishLocation",), "pipeline", True, ("pipeline", "filepath")),
+        Input(
+            "artifactType",
+            ("publishLocation",),
+            "pipeline",
+            True,
+            ("pipeline", "filepath"),
+            unsupported=("filepath",),
+        ),
         Input("fileSharePath"),
         Input("parallel", default="false"),
         Input("parallelCount", default="8"),
         Input("properties"),
     ),
-    unsupported=("fileSharePath", "properties"),
+    unsupported=("fileSharePath", "parallel", "parallelCount", "properties"),
 )
 _DOWNLOAD_ARTIFACT = Task(
     "DownloadPipelineArtifact",
@@ -195,7 +230,8 @@ def check(pipeline: Pipeline) -> None:
     """Refuses a pipeline that an agent couldn't carry out.
 
     Raises:
-        PipelineError: a step whose task isn't there, or with an input that can't be honoured. With its place.
+        PipelineError: a step whose task isn't there, or with an input that can't be honoured, or with such a value of
+            one. With its place. What a variable holds isn't known yet; the task refuses it when it runs.
     """
     for stage in pipeline.stages:
         for job in stage.jobs:
@@ -231,8 +267,19 @@ def _check_task(step: TaskStep, job: Job) -> None:
             f"step '{step.name or ''}'.) The rehearsal has: {', '.join(KNOWN)}."
         )
         raise PipelineError(message, step.position)
-    for name in step.inputs:
+    values = {each.name: (each.name, each.default) for each in task.inputs}
+    for name, value in step.inputs.items():
         found = task.input(name)
-        if found is not None and found.name in task.unsupported:
-            message = f"Input '{name}' of {task.name}@{task.version} is not supported in the rehearsal"
+        if found is not None:
+            values[found.name] = name, value.strip()
+            if found.name in task.unsupported:
+                message = f"Input '{name}' of {task.name}@{task.version} is not supported in the rehearsal"
+                raise PipelineError(message, step.position)
+    for each in task.inputs:
+        name, value = values[each.name]
+        if each.refuses(value):
+            message = (
+                f"'{value}' as input '{name}' of {task.name}@{task.version} is not supported in the rehearsal; it has: "
+                f"{', '.join(each.supported)}"
+            )
             raise PipelineError(message, step.position)

@@ -100,7 +100,7 @@ def carry_out(step: StepContext, *, several: bool) -> None:
         # Azure's agent says nothing of them, and hands them on to a task that doesn't read them.
         known = ", ".join(work.task.names())
         step.warning(f"Unexpected input(s) {', '.join(inputs.unknown)}; {work.task.name} has: {known}")
-    _TASKS[f"{work.task.name}@{work.task.version}"](step, inputs)
+    TASKS[f"{work.task.name}@{work.task.version}"](step, inputs)
 
 
 def _head(step: StepContext, task: Task) -> None:
@@ -132,8 +132,6 @@ def _download_step(step: StepContext, plan: DownloadStep) -> None:
 
 
 def _publish_artifact(step: StepContext, inputs: Inputs) -> None:
-    if inputs.choice("artifactType") != "pipeline":
-        raise TaskFailedError("Artifacts on file shares are not supported in the rehearsal.")
     request = step.job.request
     # The service makes up a name that is unique in the run; how isn't documented.
     name = inputs["artifactName"] or f"{request.stage}.{request.name}.{step.record.ref_name}"
@@ -186,7 +184,7 @@ def _specific(step: StepContext, inputs: Inputs) -> tuple[int, str]:
     return int(found[0]["id"]), project
 
 
-_TASKS: Mapping[str, Run] = {
+TASKS: Mapping[str, Run] = {
     "Bash@3": scripts.bash,
     "CmdLine@2": scripts.command_line,
     "UsePythonVersion@0": python_version.use,
@@ -195,3 +193,4 @@ _TASKS: Mapping[str, Run] = {
     "PublishPipelineArtifact@1": _publish_artifact,
     "DownloadPipelineArtifact@2": _download_artifact,
 }
+"""What carries out each task of `KNOWN`."""

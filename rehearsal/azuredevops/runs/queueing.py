@@ -33,6 +33,7 @@ class Request:
         pull_request: for the build of a pull request: `id`, `sourceBranch`, `targetBranch`, `sourceCommit`.
         pipelines: for pipeline resources, by alias: the number (name) or the id of the run that is to be used.
         skip_stages: names of stages to leave out.
+        schedule: what the schedule in the YAML is called that starts the run; else empty.
     """
 
     reason: Reason
@@ -44,6 +45,7 @@ class Request:
     pull_request: Document | None = None
     pipelines: Mapping[str, object] | None = None
     skip_stages: tuple[str, ...] = ()
+    schedule: str = ""
 
 
 def queue(service: Service, project: Document, definition_id: int, asked: Request) -> Document:
@@ -125,6 +127,7 @@ def draft(service: Service, project: Document, definition_id: int, asked: Reques
         "result": None,
         "errors": [],
         "stagesSkipped": list(asked.skip_stages),
+        "schedule": asked.schedule,
         "attempts": [],
         "yaml": definition["body"]["process"]["yamlFilename"],
     }

@@ -93,6 +93,8 @@ def _of_run(
         "System.TeamProject": project["name"],
         "System.TeamProjectId": project["id"],
     }
+    if run.get("schedule"):
+        values["Build.CronSchedule.DisplayName"] = run["schedule"]
     pull_request = run.get("pullRequest")
     if pull_request:
         target = str(pull_request["targetBranch"])

@@ -5,6 +5,7 @@ schedules of their own, in their own time zones: then those of the YAML don't co
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -110,7 +111,8 @@ def _look_at(service: Service, project: Document, definition: Document, minutes:
             wanted = filters.branch(schedule.branches, branch.removeprefix(_HEADS))
             due = wanted and _due(schedule, [each.astimezone(zone) for each in minutes])
             if due and _wanted(service, project, definition, asked, schedule):
-                queueing.start(service, project, definition["id"], asked)
+                named = replace(asked, schedule=schedule.display_name)
+                queueing.start(service, project, definition["id"], named)
                 break
 
 

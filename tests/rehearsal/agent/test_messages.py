@@ -71,6 +71,21 @@ def test_a_job_does_not_show_its_secrets_when_it_is_printed() -> None:
         ("task: AzureCLI@2", "'AzureCLI@2' is not supported in the rehearsal: it signs in to Azure"),
         ("pwsh: echo", "'pwsh' steps are not supported"),
         ("{task: PublishPipelineArtifact@1, inputs: {fileSharePath: x}}", "Input 'fileSharePath'"),
+        (
+            "{task: PublishPipelineArtifact@1, inputs: {publishLocation: FilePath}}",
+            "'FilePath' as input 'publishLocation' of PublishPipelineArtifact@1 is not supported in the rehearsal; it "
+            "has: pipeline",
+        ),
+        (
+            "{task: PublishTestResults@2, inputs: {testResultsFormat: NUnit}}",
+            "'NUnit' as input 'testResultsFormat' of PublishTestResults@2 is not supported in the rehearsal; it "
+            "has: JUnit",
+        ),
+        (
+            "{task: PublishCodeCoverageResults@1, inputs: {summaryFileLocation: x}}",
+            "'JaCoCo' as input 'codeCoverageTool' of PublishCodeCoverageResults@1 is not supported in the rehearsal; "
+            "it has: Cobertura",
+        ),
         ("{checkout: self, submodules: true}", "'submodules' of checkout is not supported"),
     ],
 )
@@ -84,7 +99,7 @@ def test_what_the_agent_cannot_do_is_refused_before_a_run_with_its_place(step: s
 
 
 def test_what_the_agent_can_do_is_not_refused() -> None:
-    steps = "".join(f"- task: {name.lower()}.1\n" for name in KNOWN)
+    steps = "".join(f"- task: {name.lower()}.1\n  inputs: {{codeCoverageTool: cobertura}}\n" for name in KNOWN)
     check(compile_pipeline("p.yml", {"p.yml": f"steps:\n- checkout: self\n  clean: true\n{steps}"}.get))
 
 

@@ -1,7 +1,9 @@
 """The tasks: what they do with files, and what they say when they can't."""
 
+import inspect
 import io
 import json
+import re
 import sys
 import zipfile
 from pathlib import Path
@@ -11,7 +13,9 @@ import pytest
 from rehearsal.agent import patterns
 from rehearsal.agent.messages import Definition
 from rehearsal.agent.step_context import TaskFailedError
+from rehearsal.agent.tasks.known import KNOWN
 from rehearsal.agent.tasks.python_version import allows
+from rehearsal.agent.tasks.running import TASKS
 
 from .jobs import Bench, job_of, pipeline_run
 
@@ -138,7 +142,7 @@ def test_coverage_of_cobertura_is_attached_and_nothing_else_is(bench: Bench) -> 
     assert bench.run(yaml) == "Succeeded"
     assert bench.service.attachments == {("coverage", "coverage.xml"): b'<coverage line-rate="0.5"/>'}
     bench.service.records.clear()
-    assert bench.run(task(published, summaryFileLocation="other.xml")) == "Failed"
+    assert bench.run(task(published, codeCoverageTool="Cobertura", summaryFileLocation="other.xml")) == "Failed"
     assert "not Cobertura's" in bench.service.named("It")["issues"][0]["message"]
 
 
@@ -155,6 +159,25 @@ def test_bash_runs_a_file_with_arguments(bench: Bench) -> None:
 def test_an_input_that_a_task_does_not_have_is_warned_of(bench: Bench) -> None:
     assert bench.run(task("CmdLine@2", script="echo", scirpt="typo")) == "Succeeded"
     assert "Unexpected input(s) scirpt" in bench.service.named("It")["issues"][0]["message"]
+
+
+def test_what_a_variable_holds_is_refused_where_it_could_not_be_seen_before_the_run(bench: Bench) -> None:
+    written(bench, **{"TEST-unit.xml": _JUNIT})
+    yaml = "variables: {format: CTest}\n" + task("PublishTestResults@2", testResultsFormat="$(format)")
+    assert bench.run(yaml) == "Failed"
+    expected = "'CTest' as input testRunner is not supported in the rehearsal; it has: JUnit"
+    assert bench.service.named("It")["issues"][0]["message"] == expected
+    assert bench.service.rest == []
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_each_input_that_a_task_takes_is_read_by_it(name: str) -> None:
+    known = KNOWN[name]
+    source = inspect.getsource(sys.modules[TASKS[name].__module__])
+    read = set(re.findall(r"""inputs(?:\[|\.flag\(|\.choice\(|\.values\.get\()["'](\w+)["'][\])]""", source))
+    taken = {each.name for each in known.inputs if each.name not in known.unsupported}
+    # Of what has one value that is possible here there is nothing to read.
+    assert taken - read == {each.name for each in known.inputs if len(each.supported) == 1}
 
 
 def test_a_missing_input_fails_the_step(bench: Bench) -> None:

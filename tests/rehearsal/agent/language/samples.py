@@ -6,7 +6,7 @@ from typing import Any
 
 from rehearsal.agent.language.compiler import compile_pipeline
 from rehearsal.agent.language.errors import PipelineError
-from rehearsal.agent.language.plan import Job, Pipeline, ScriptStep, Step, job_steps
+from rehearsal.agent.language.plan import CheckoutStep, Job, Pipeline, ScriptStep, Step, job_steps
 from rehearsal.agent.language.sources import ReadFile
 
 
@@ -35,9 +35,9 @@ def jobs(pipeline: Pipeline) -> list[Job]:
 
 
 def steps(pipeline: Pipeline) -> list[Step]:
-    """All steps that somebody wrote."""
-    written = (step for job in jobs(pipeline) for step in job_steps(job))
-    return [step for step in written if not getattr(step, "implicit", False)]
+    """All steps that somebody wrote: the checkout that a job begins with otherwise stands where the job does."""
+    found = ((job, step) for job in jobs(pipeline) for step in job_steps(job))
+    return [step for job, step in found if not (isinstance(step, CheckoutStep) and step.position == job.position)]
 
 
 def scripts(pipeline: Pipeline) -> list[str]:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from rehearsal.agent.language import parameters, reading
-from rehearsal.agent.language.plan import Pipeline
 from rehearsal.agent.language.reading import Section
 from tests.rehearsal.agent.language.samples import compiled, refusal
 
@@ -55,7 +54,6 @@ SECTIONS: list[tuple[str, str | None, Section]] = [
     ("deploymentEnvironment", None, reading.ENVIRONMENT),
     ("pool", None, reading.POOL),
     ("jobWorkspace", None, reading.WORKSPACE),
-    ("explicitResources", None, reading.USES),
     ("pipelineTemplateParameter", None, reading.PARAMETER),
     ("templateParameter", None, reading.PARAMETER),
     ("trigger", None, reading.TRIGGER),
@@ -100,6 +98,7 @@ NOT_REACHED = {
     "rollingDeploymentStrategy": "rolling",
     "canaryDeploymentStrategy": "canary",
     "stepTarget": "target",
+    "explicitResources": "uses",
     "jobDecoratorSteps": "decorators aren't pipelines",
     "legacyResource": "the older form of resources",
     "triggerBranchFilter": "read as includeExcludeFilters",
@@ -162,14 +161,11 @@ JOB_VALUES = {
     "variables": "{v: 1}",
     "pool": "p",
     "workspace": "{clean: all}",
-    "uses": "{pools: [p], repositories: [r]}",
 }
 VALUES = {
     "pipeline": {
         "name": "n",
-        "appendCommitMessageToRunName": "false",
         "trigger": "none",
-        "pr": "none",
         "schedules": "[{cron: 0 0 * * *}]",
         "parameters": "[{name: p, default: x}]",
         "resources": "{pipelines: [{pipeline: p}]}",
@@ -203,7 +199,8 @@ STEP_VALUES = {
     "retryCountOnTaskFailure": "3",
 }
 IN_THE_BASE = {
-    "pipeline": {"steps", "stages", "jobs", "extends"},  # one of them; the others are in the other tests
+    # One of the bodies, and what others use: both are in the other tests. And `pr`, which Azure Repos has no use for.
+    "pipeline": {"steps", "stages", "jobs", "extends", "parameters", "pr"},
     "stage": {"stage", "jobs"},
     "job": {"job"},
     "deployment": {"deployment", "environment", "strategy"},
@@ -228,11 +225,7 @@ def with_key(place: str, key: str, written: str) -> str:
 
 @pytest.mark.parametrize(("place", "key"), UNDERSTOOD)
 def test_a_key_that_is_understood_changes_the_plan(place: str, key: str) -> None:
-    assert plan(with_key(place, key, value(place, key))) != plan(PLACES[place][1])
-
-
-def plan(text: str) -> Pipeline:
-    return compiled(text)
+    assert compiled(with_key(place, key, value(place, key))) != compiled(PLACES[place][1])
 
 
 @pytest.mark.parametrize(("place", "key"), REFUSED)
@@ -266,6 +259,9 @@ SMALLER = {
     "strategy: {canary: {}}": "'canary' of a deployment's strategy is not supported in the rehearsal",
     "environment: {name: e, tags: t}": "'tags' of a deployment's environment is not supported in the rehearsal",
     "environment: {name: e, resourceId: '1'}": "'resourceId' of a deployment's environment is not supported",
+    "environment: {name: e, resourceName: r}": "'resourceName' of a deployment's environment is not supported",
+    "environment: {name: e, resourceType: r}": "'resourceType' of a deployment's environment is not supported",
+    "environment: e.r": "The resource 'r' of environment 'e' is not supported in the rehearsal",
 }
 
 
@@ -275,6 +271,20 @@ def test_what_deployments_cannot_do_is_refused_by_name(line: str) -> None:
     found = refusal(f"jobs:\n- deployment: d\n  {rest}\n  {line}\n")
     assert found.startswith("/azure-pipelines.yml (Line: 4, Col: ")
     assert SMALLER[line] in found
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("trigger:\n  tags: [v1]\nsteps: []\n", "'tags' of a trigger"),
+        ("pool:\n  demands: java\nsteps: []\n", "'demands' of a pool"),
+        (IN_DEPLOYMENT.replace("steps: []}}}", "steps: [], pool: p}}}"), "'pool' of a lifecycle hook"),
+    ],
+)
+def test_what_agents_and_triggers_cannot_do_is_refused_by_name(text: str, named: str) -> None:
+    found = refusal(text)
+    assert f"{named} is not supported in the rehearsal: " in found
+    assert found.startswith("/azure-pipelines.yml (Line: ")
 
 
 @pytest.mark.parametrize("kind", ["builds", "containers", "packages", "webhooks"])

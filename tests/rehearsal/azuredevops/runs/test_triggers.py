@@ -179,7 +179,8 @@ jobs: [{job: one, steps: [{script: echo}]}]
     schedules.look(service, datetime(2100, 1, 4, 4, 1, tzinfo=UTC))
     (run,) = pipelines.runs_of(definition)
     assert (run["reason"], run["sourceBranch"]) == ("schedule", "refs/heads/main")
-    pipelines.agent().work("one")
+    (job,) = pipelines.agent().work("one")
+    assert job.predefined["Build.CronSchedule.DisplayName"] == "nightly"
     pipelines.ended(run["id"])
     schedules.look(service, datetime(2100, 1, 5, 4, 0, tzinfo=UTC))
     assert len(pipelines.runs_of(definition)) == 1
