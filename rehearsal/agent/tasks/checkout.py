@@ -17,6 +17,7 @@ from rehearsal.agent.messages import Repository
 from rehearsal.agent.step_context import StepContext, TaskFailedError
 
 _TRUE = {"true", "1", "y", "yes", "on"}
+_HEADS = "refs/heads/"
 _HEADER = "http.{url}.extraheader"
 
 
@@ -67,10 +68,11 @@ class _Checkout:
         if not depth.isdecimal():
             raise TaskFailedError(f"fetchDepth must be a whole number, not '{depth}'")
         commit, ref = self._repository.commit, self._repository.ref
-        # One commit if not all are wanted; else all branches, and the ref itself, which may be of a pull request.
-        specs = ["+refs/heads/*:refs/remotes/origin/*", f"+{ref}:refs/remotes/{_local(ref)}"]
-        if depth != "0":
-            specs = [f"+{commit}:refs/remotes/origin/{commit}"]
+        # One commit if not all are wanted; else all branches, and the ref itself if it is none, but a pull request's.
+        one = f"+{commit}:refs/remotes/origin/{commit}"
+        whole = ["+refs/heads/*:refs/remotes/origin/*"]
+        if not ref.startswith(_HEADS):
+            whole.append(f"+{ref}:refs/remotes/{ref.removeprefix('refs/')}")
         tags = "--tags" if self._flag("fetchTags") else "--no-tags"
         # What the service does by default about tags has changed over time, with the age of the pipeline; depth 0 is
         # all of the history, and the service's setting of the pipeline isn't part of the rehearsal.
@@ -79,7 +81,11 @@ class _Checkout:
             options.append(f"--depth={depth}")
         elif (self._folder / ".git" / "shallow").exists():
             options.append("--unshallow")
-        self._git("fetch", *options, "origin", *specs, environment=self._secret)
+        self._git("fetch", *options, "origin", *(whole if depth == "0" else [one]), environment=self._secret)
+        if depth == "0" and not self._has(commit):
+            # A branch that was pushed over or deleted since, or a pull request that was pushed to. Azure's agent builds
+            # what a pull request's ref has become by then; here it is the commit that the run names.
+            self._git("fetch", "--force", tags, "--no-recurse-submodules", "origin", one, environment=self._secret)
         self._git("checkout", "--progress", "--force", "--detach", commit)
         if self._flag("persistCredentials"):
             self._persist()
@@ -124,6 +130,11 @@ class _Checkout:
 
         self._step.job.post.append(PostStep(name=f"Post-job: {self._step.record.name}", run=forget))
 
+    def _has(self, commit: str) -> bool:
+        """Whether a commit is there already."""
+        asked = ["git", "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}"]
+        return self._step.run(asked, self._folder, quiet=True) == 0
+
     def _flag(self, name: str) -> bool:
         return self._inputs.get(name, "").lower() in _TRUE
 
@@ -147,10 +158,3 @@ def git_environment(base: Mapping[str, str], url: str, token: str) -> dict[str, 
 
 def _header(step: StepContext) -> str:
     return f"AUTHORIZATION: bearer {step.job.request.token}"
-
-
-def _local(ref: str) -> str:
-    """The name of a remote's ref in the local repository: `origin/x` of a branch, `pull/1/merge` of a pull request."""
-    if ref.startswith("refs/heads/"):
-        return f"origin/{ref.removeprefix('refs/heads/')}"
-    return ref.removeprefix("refs/")

@@ -220,7 +220,7 @@ steps:
 
 def test_a_pull_request_is_built_as_it_would_be_merged(pipelines: Pipelines, agent: Agent) -> None:
     yaml = "trigger: none\nsteps:\n- bash: cat own.txt theirs.txt; git log -1 --format=%H\n  displayName: Show\n"
-    definition = pipelines.define("build", yaml)
+    definition, other = pipelines.define("build", yaml), pipelines.define("again", yaml)
     base = git(pipelines.folder, "rev-parse", "HEAD").stdout.strip()
     pipelines.push({"theirs.txt": "theirs\n"})
     git(pipelines.folder, "checkout", "--quiet", "-b", "topic", base)
@@ -236,7 +236,15 @@ def test_a_pull_request_is_built_as_it_would_be_merged(pipelines: Pipelines, age
     assert pipelines.result(run) == "succeeded"
     step = _log(pipelines, run, "Show")
     assert "\nown\ntheirs\n" in step
-    assert pipelines.of(run)["sourceVersion"] in step
+    merge = pipelines.of(run)["sourceVersion"]
+    assert merge in step
+    # Another push makes another merge; a run of the first one, in a folder that hasn't seen it yet, still builds it.
+    pipelines.push({"own.txt": "newer\n"}, branch="topic")
+    until(lambda: git(pipelines.folder, "ls-remote", "origin", ref).stdout.split()[:1] != [merge], "another merge")
+    again = {"definition": {"id": other}, "sourceBranch": ref, "sourceVersion": merge}
+    run = pipelines.http().post("build/builds", json=again).json()["id"]
+    assert pipelines.result(run) == "succeeded"
+    assert f"\nown\ntheirs\n{merge}" in _log(pipelines, run, "Show")
 
 
 def test_a_deployment_job_downloads_the_artifacts_of_the_run_that_was_chosen(

@@ -81,6 +81,28 @@ def test_a_merge_of_a_pull_request_is_fetched_by_its_own_ref(bench: Bench, remot
     assert bench.run("steps:\n- bash: cat merged.txt", repositories={"self": found}) == "Succeeded"
 
 
+def test_a_merge_is_checked_out_though_its_pull_request_has_another_one_by_now(bench: Bench, remote: Remote) -> None:
+    merges = []
+    for text in ("old", "new"):
+        merges.append(remote.commit("merged.txt", text))
+        git(remote.folder, "update-ref", "refs/pull/1/merge", merges[-1])
+        git(remote.folder, "reset", "--quiet", "--hard", remote.first)
+    found = repository(remote.url, merges[0], "refs/pull/1/merge")
+    yaml = "steps:\n- checkout: self\n  fetchDepth: 0\n"
+    assert bench.run(yaml, repositories={"self": found}) == "Succeeded"
+    assert (bench.workspace / "s/merged.txt").read_text() == "old"
+    assert git(bench.workspace / "s", "rev-parse", "HEAD") == merges[0]
+
+
+def test_a_commit_is_checked_out_though_its_branch_is_gone(bench: Bench, remote: Remote) -> None:
+    git(remote.folder, "checkout", "--quiet", "-b", "topic")
+    commit = remote.commit("b.txt", "b")
+    git(remote.folder, "checkout", "--quiet", "main")
+    git(remote.folder, "branch", "--quiet", "-D", "topic")
+    found = repository(remote.url, commit, "refs/heads/topic")
+    assert bench.run("steps:\n- bash: cat b.txt", repositories={"self": found}) == "Succeeded"
+
+
 def test_several_repositories_go_into_folders_of_their_names(bench: Bench, remote: Remote, tmp_path: Path) -> None:
     other = Remote(tmp_path / "other")
     yaml = """
