@@ -52,7 +52,7 @@ class Record:
         }  # fmt: skip
 
     def add_issue(self, kind: Literal["error", "warning"], message: str, data: dict[str, str] | None = None) -> None:
-        """Counts an issue, and keeps it unless there are too many. The message must be masked."""
+        """Counts an issue, and keeps it unless there are too many. All of it must be masked."""
         if kind == "error":
             self.errors += 1
         else:

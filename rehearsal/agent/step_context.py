@@ -79,10 +79,15 @@ class StepContext:
             self.output(f"##[debug]{text}")
 
     def issue(self, kind: Literal["error", "warning"], message: str, data: dict[str, str] | None = None) -> None:
-        """Writes an error or a warning to the log and to the step's record. It alone doesn't fail the step."""
+        """Writes an error or a warning to the log and to the step's record. It alone doesn't fail the step.
+
+        Masked, `data` too: Azure's agent masks the message alone
+        (https://github.com/microsoft/azure-pipelines-agent/blob/master/src/Agent.Worker/ExecutionContext.cs).
+        """
+        mask = self.job.masker.mask
         self.output(f"##[{kind}]{message}")
         with self._lock:
-            self.record.add_issue(kind, self.job.masker.mask(message), data)
+            self.record.add_issue(kind, mask(message), {name: mask(value) for name, value in (data or {}).items()})
         self.job.feed.update(self.record)
 
     def warning(self, message: str) -> None:

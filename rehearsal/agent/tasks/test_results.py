@@ -63,8 +63,8 @@ def publish(step: StepContext, inputs: Inputs) -> None:
 
 def _publish(step: StepContext, inputs: Inputs, group: list[_Results], number: int) -> None:
     cases = [case for results in group for case in results.cases]
-    rest, request = step.job.rest, step.job.request
-    title = inputs["testRunTitle"] or f"JUnit_TestResults_{request.run_id}"
+    rest, request, mask = step.job.rest, step.job.request, step.job.masker.mask
+    title = mask(inputs["testRunTitle"]) or f"JUnit_TestResults_{request.run_id}"
     run = rest.call(
         "POST",
         "test/runs",
@@ -74,8 +74,8 @@ def _publish(step: StepContext, inputs: Inputs, group: list[_Results], number: i
             "state": "InProgress",
             "type": "NoConfigRun",
             "build": {"id": str(request.run_id)},
-            "buildPlatform": inputs["platform"],
-            "buildFlavor": inputs["configuration"],
+            "buildPlatform": mask(inputs["platform"]),
+            "buildFlavor": mask(inputs["configuration"]),
             "pipelineReference": {
                 "pipelineId": request.run_id,
                 "stageReference": {"stageName": request.stage, "attempt": request.attempt},
@@ -114,25 +114,26 @@ def _cases(step: StepContext, element: ElementTree.Element, file: str) -> Iterat
 
 
 def _case(step: StepContext, case: ElementTree.Element, storage: str, host: str | None) -> dict[str, Any]:
+    # What a test is called and what it says when it fails may hold a secret, and is shown like a log.
+    mask = step.job.masker.mask
     failure = next((found for tag in ("failure", "error") if (found := case.find(tag)) is not None), None)
     skipped = case.find("skipped")
-    name, parent = case.get("name") or "", case.get("classname") or ""
+    name, parent = mask(case.get("name") or ""), mask(case.get("classname") or "")
     result: dict[str, Any] = {
         "testCaseTitle": name[:_TITLE_LIMIT],
         "automatedTestName": f"{parent}.{name}" if parent else name,
-        "automatedTestStorage": storage,
+        "automatedTestStorage": mask(storage),
         "automatedTestType": "JUnit",
         "outcome": "Failed" if failure is not None else "NotExecuted" if skipped is not None else "Passed",
         "state": "Completed",
         "durationInMs": round(_seconds(case.get("time")) * 1000),
-        "computerName": host or platform.node(),
+        "computerName": mask(host or platform.node()),
     }
     told = failure if failure is not None else skipped
     if told is not None:
-        # What a test says when it fails may hold a secret, and is shown like a log.
         text = (told.text or "").strip()
-        result["errorMessage"] = step.job.masker.mask(told.get("message") or text.partition("\n")[0])
-        result["stackTrace"] = step.job.masker.mask(text)
+        result["errorMessage"] = mask(told.get("message") or text.partition("\n")[0])
+        result["stackTrace"] = mask(text)
     return result
 
 

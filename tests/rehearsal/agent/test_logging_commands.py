@@ -1,5 +1,6 @@
 """Logging commands of steps: https://learn.microsoft.com/azure/devops/pipelines/scripts/logging-commands."""
 
+import json
 from typing import Any
 
 import pytest
@@ -109,6 +110,18 @@ def test_issues_are_kept_with_the_step_and_do_not_fail_it(bench: Bench) -> None:
     ]
     assert (record["errorCount"], record["warningCount"]) == (1, 1)
     assert "##[warning]careful" in bench.service.log("Say")
+
+
+def test_no_part_of_an_issue_shows_a_secret(bench: Bench) -> None:
+    said(
+        bench,
+        "##vso[task.setsecret]hunter22",
+        "##vso[task.logissue type=error;sourcepath=hunter22.py;linenumber=3;code=hunter22;url=http://hunter22]hunter22",
+    )
+    (issue,) = bench.service.named("Say")["issues"]
+    assert issue["message"] == "***.py(3): error ***: ***"
+    assert issue["data"] == {"sourcepath": "***.py", "linenumber": "3", "code": "***", "url": "http://***"}
+    assert "hunter22" not in json.dumps(bench.service.records)
 
 
 @pytest.mark.parametrize(

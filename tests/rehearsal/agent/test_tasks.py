@@ -26,6 +26,9 @@ of it hunter22</failure></testcase>
 <testcase classname="tests.test_a" name="test_odd"><error message="boom">boom</error></testcase>
 <testcase classname="tests.test_a" name="test_later"><skipped message="not now"/></testcase>
 </testsuite></testsuites>"""
+_JUNIT_OF_SECRETS = f"""<testsuite name="hunter22" hostname="hunter22">
+<testcase classname="hunter22" name="{"x" * 250}hunter22"><error message="hunter22">hunter22</error></testcase>
+<testcase classname="hunter22" name="test_of[hunter22]"><skipped message="hunter22"/></testcase></testsuite>"""
 
 
 def written(bench: Bench, **files: str) -> None:
@@ -121,6 +124,18 @@ def test_junit_results_become_a_test_run_of_the_build_without_secrets(bench: Ben
     assert (good["durationInMs"], good["automatedTestName"]) == (250, "tests.test_a.test_good")
     assert (bad["errorMessage"], bad["stackTrace"]) == ("assert 1 == ***", "trace\nof it ***")
     assert completed == ("PATCH", "test/runs/41", {"state": "Completed"})
+
+
+def test_no_part_of_published_results_shows_a_secret(bench: Bench) -> None:
+    written(bench, **{"TEST-unit.xml": _JUNIT_OF_SECRETS})
+    yaml = task(
+        "PublishTestResults@2", testRunTitle="of $(password)", platform="$(password)", configuration="$(password)"
+    )
+    assert bench.run(yaml, secrets={"password": "hunter22"}) == "Succeeded"
+    created, results, _ = bench.service.rest
+    assert created[2]["name"] == "of ***"
+    assert [case["testCaseTitle"] for case in results[2]] == [f"{'x' * 250}***", "test_of[***]"]
+    assert "hunter" not in json.dumps(bench.service.rest)
 
 
 def test_failed_tests_fail_the_step_only_if_it_says_so(bench: Bench) -> None:
