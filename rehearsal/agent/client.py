@@ -5,15 +5,17 @@ import functools
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
 
 from rehearsal.agent.messages import JobRequest, Json
+
+Answer = TypeVar("Answer")
 
 ORGANIZATION = "rehearsal"
 _PATIENCE_SECONDS = 60.0
@@ -100,10 +102,10 @@ class AgentClient:
         """How steps stand."""
         self._call("POST", f"jobs/{job}/timeline", json={"records": records})
 
-    def log(self, job: str, record: str, text: str) -> None:
-        """Adds lines to the log of a step."""
+    def log(self, job: str, record: str, line: int, text: str) -> None:
+        """Adds lines to the log of a step. `line` is the number of the first one, from 0: none gets there twice."""
         headers = {"Content-Type": "text/plain; charset=utf-8"}
-        self._call("POST", f"jobs/{job}/logs/{record}", content=text.encode(), headers=headers)
+        self._call("POST", f"jobs/{job}/logs/{record}/{line}", content=text.encode(), headers=headers)
 
     def artifact(self, job: str, name: str, archive: Path) -> None:
         """Publishes an artifact, which comes as a zip file."""
@@ -124,7 +126,7 @@ class AgentClient:
         self._call("POST", f"jobs/{job}/finish", json={"result": result, "outputs": outputs})
 
     def _call(self, method: str, path: str, **arguments: Any) -> None:
-        patiently(self._http, method, path, self.patience, **arguments)
+        patiently(lambda: _sent(self._http, method, path, **arguments), self.patience)
 
 
 @functools.cache
@@ -152,14 +154,31 @@ class RestClient:
         self._http.close()
 
     def call(self, method: str, path: str, *, project: str | None = None, json: Any = None, **query: str) -> Any:
-        """Calls `{project}/_apis/{path}`; gives the answer.
+        """Calls `{project}/_apis/{path}`, again while the service is away; gives the answer.
 
         Raises:
             ServiceRefusalError: the service says no.
             ServiceAwayError: it doesn't answer.
         """
+        return patiently(lambda: self._asked(method, path, project, json, query), self._patience)
+
+    def add(self, path: str, json: Any, find: Callable[[], Any]) -> Any:
+        """Adds something by POST, once; gives the answer.
+
+        Args:
+            path: as in `call`.
+            json: what is to be added.
+            find: looks, before the request is sent again, whether it has had its effect and only the answer was lost;
+                gives what then counts as the answer, or None.
+
+        Raises:
+            ServiceRefusalError, ServiceAwayError: as `call`.
+        """
+        return patiently(lambda: self._asked("POST", path, None, json, {}), self._patience, find)
+
+    def _asked(self, method: str, path: str, project: str | None, json: Any, query: Mapping[str, str]) -> Any:
         where = f"{quote(project) if project else self._project}/_apis/{path}"
-        answer = patiently(self._http, method, where, self._patience, json=json, params={"api-version": _API, **query})
+        answer = _sent(self._http, method, where, json=json, params={"api-version": _API, **query})
         return answer.json() if answer.content else None
 
     def download(self, url: str, file: Path) -> None:
@@ -168,15 +187,21 @@ class RestClient:
         Raises:
             ServiceRefusalError, ServiceAwayError: as they say.
         """
-        file.write_bytes(patiently(self._http, "GET", url, self._patience).content)
+        file.write_bytes(patiently(lambda: _sent(self._http, "GET", url).content, self._patience))
 
 
-def patiently(http: httpx.Client, method: str, path: str, patience: Patience, **arguments: Any) -> httpx.Response:
-    """Sends a request, and again while the service is away or busy, as long as the patience lasts."""
+def patiently(
+    send: Callable[[], Answer], patience: Patience, find: Callable[[], Answer | None] | None = None
+) -> Answer:
+    """Sends a request, and again while the service is away or busy, as long as the patience lasts.
+
+    Not again if `find` finds what it has done: see `RestClient.add`.
+    """
     began, repeated = time.monotonic(), False
     while True:
         try:
-            return _sent(http, method, path, **arguments)
+            found = find() if find and repeated else None
+            return send() if found is None else found
         except ServiceRefusalError as error:
             error.repeated = repeated
             raise

@@ -80,6 +80,7 @@ class Feed:
         self._sending = threading.Lock()
         self._records: dict[str, Record] = {}
         self._lines: dict[str, list[str]] = {}
+        self._sent: dict[str, int] = {}  # lines of each record
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"feed of {job}", daemon=True)
         self._thread.start()
@@ -111,7 +112,9 @@ class Feed:
                 if documents:
                     self._client.timeline(self._job, documents)
                 for record, texts in lines.items():
-                    self._client.log(self._job, record, "\n".join(texts) + "\n")
+                    first = self._sent.get(record, 0)
+                    self._client.log(self._job, record, first, "\n".join(texts) + "\n")
+                    self._sent[record] = first + len(texts)
             except ServiceRefusalError:
                 self._given_up()
 

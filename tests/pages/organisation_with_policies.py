@@ -191,7 +191,7 @@ class Agent:
         if state == "completed":
             record["finishTime"] = "2026-11-24T01:00:02.5000000Z"
         self._post(f"/jobs/{job}/timeline", json={"records": [record]})
-        self._post(f"/jobs/{job}/logs/{id_}", content=log.encode())
+        self._post(f"/jobs/{job}/logs/{id_}/0", content=log.encode())
         return id_
 
     def publish(self, job: str, name: str, files: dict[str, str]) -> None:

@@ -6,18 +6,21 @@ follows https://github.com/microsoft/azure-pipelines-agent/blob/master/src/Agent
 """
 
 import platform
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from rehearsal.agent import patterns
-from rehearsal.agent.client import ServiceAwayError, ServiceRefusalError
+from rehearsal.agent.client import RestClient, ServiceAwayError, ServiceRefusalError
 from rehearsal.agent.step_context import StepContext, TaskFailedError
 from rehearsal.agent.tasks.inputs import Inputs
 
 _BATCH = 100  # results in one call
+_MOST_RUNS = 1000  # in one answer
 _TITLE_LIMIT = 256
 
 
@@ -65,10 +68,12 @@ def _publish(step: StepContext, inputs: Inputs, group: list[_Results], number: i
     cases = [case for results in group for case in results.cases]
     rest, request, mask = step.job.rest, step.job.request, step.job.masker.mask
     title = mask(inputs["testRunTitle"]) or f"JUnit_TestResults_{request.run_id}"
-    run = rest.call(
-        "POST",
+    # What tells this run of tests from all others: when an answer is lost, it is looked for before it is made again.
+    mark = str(uuid.uuid4())
+    run = rest.add(
         "test/runs",
-        json={
+        {
+            "comment": mark,
             "name": (f"{title}_{number}" if number else title)[:_TITLE_LIMIT],
             "isAutomated": True,
             "state": "InProgress",
@@ -82,15 +87,30 @@ def _publish(step: StepContext, inputs: Inputs, group: list[_Results], number: i
                 "jobReference": {"jobName": request.name, "attempt": request.attempt},
             },
         },
+        partial(_made, rest, request.run_id, mark),
     )
     for start in range(0, len(cases), _BATCH):
         step.interruption()
-        rest.call("POST", f"test/Runs/{run['id']}/results", json=cases[start : start + _BATCH])
+        batch = cases[start : start + _BATCH]
+        rest.add(f"test/Runs/{run['id']}/results", batch, partial(_has, rest, run["id"], start + len(batch)))
     rest.call("PATCH", f"test/runs/{run['id']}", json={"state": "Completed"})
     counts = {outcome: sum(results.count(outcome) for results in group) for outcome in ("Passed", "Failed")}
     others = len(cases) - sum(counts.values())
     step.output(f"Test results of {len(group)} file(s) published as run {run['id']}: {title}")
     step.output(f"Total tests: {len(cases)}, passed: {counts['Passed']}, failed: {counts['Failed']}, others: {others}")
+
+
+def _made(rest: RestClient, build: int, mark: str) -> Any:
+    """The build's run of tests with this mark, or None."""
+    query = {"buildUri": f"vstfs:///Build/Build/{build}", "includeRunDetails": "true", "$top": str(_MOST_RUNS)}
+    found = rest.call("GET", "test/runs", **query)["value"]
+    return next((each for each in found if each.get("comment") == mark), None)
+
+
+def _has(rest: RestClient, run: int, count: int) -> Any:
+    """The run of tests, if it has so many results; else None."""
+    found = rest.call("GET", f"test/runs/{run}")
+    return found if found["totalTests"] >= count else None
 
 
 def _read(step: StepContext, file: Path) -> _Results | None:

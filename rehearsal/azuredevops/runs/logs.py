@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from rehearsal.azuredevops import build
 from rehearsal.azuredevops.context import Call, Service, now
-from rehearsal.azuredevops.errors import ServiceError
+from rehearsal.azuredevops.errors import ServiceError, invalid
 from rehearsal.azuredevops.projects import project_of
 from rehearsal.azuredevops.routing import Answer, location
 from rehearsal.azuredevops.run_access import find_run, run_of
@@ -31,11 +31,19 @@ of_pipeline = location(
 )
 
 
-def append(service: Service, job_id: str, record_id: str, text: bytes) -> int:
+def append(service: Service, job_id: str, record_id: str, line: int, text: bytes) -> int:
     """Puts text at the end of a record's log; gives the log's number.
 
+    Args:
+        service: the organisation.
+        job_id: the job.
+        record_id: its record.
+        line: the number of the first line in the log, from 0. Lines that the log has already aren't put there again:
+            an agent that has lost an answer sends them once more.
+        text: whole lines.
+
     Raises:
-        ServiceError: 404, the job is not known.
+        ServiceError: 404, the job is not known; 400, lines before these are missing.
     """
     store = service.store
     with store.transaction():
@@ -47,10 +55,15 @@ def append(service: Service, job_id: str, record_id: str, text: bytes) -> int:
             store.put("log-of", f"{prefix}/{record_id}", known)
         place = f"{prefix}/{known['log']:06}"
         log = store.get("log", place) or {"id": known["log"], "record": record_id, "createdOn": now(), "chunks": 0}
-        store.put_bytes("log", f"{place}/{log['chunks']:08}", text)
-        log |= {"chunks": log["chunks"] + 1, "lastChangedOn": now()}
-        log["lineCount"] = log.get("lineCount", 0) + text.count(b"\n")
-        store.put("log", place, log)
+        known_lines = log.get("lineCount", 0)
+        if line > known_lines:
+            raise invalid(f"The log {known['log']} has {known_lines} lines: line {line} can't be the next one.")
+        fresh = b"\n".join(text.split(b"\n")[known_lines - line :])
+        if fresh:
+            store.put_bytes("log", f"{place}/{log['chunks']:08}", fresh)
+            log |= {"chunks": log["chunks"] + 1, "lastChangedOn": now()}
+            log["lineCount"] = known_lines + fresh.count(b"\n")
+            store.put("log", place, log)
     return int(known["log"])
 
 

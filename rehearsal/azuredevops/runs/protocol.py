@@ -6,7 +6,7 @@ Below `/{organization}/_agent/`, with `Authorization: Bearer` and the token of `
                                          said, and at most): 204, or a `JobRequest`
     POST jobs/{id}/heartbeat             every 2 s: {"cancel": bool}
     POST jobs/{id}/timeline              {"records": [...]}: how the steps stand
-    POST jobs/{id}/logs/{record}         text, put at the end of the record's log
+    POST jobs/{id}/logs/{record}/{line}  text, put at the end of the record's log; its first line is this one, from 0
     PUT  jobs/{id}/artifacts/{name}      a zip file
     POST jobs/{id}/attachments/{type}/{name}    bytes: `summary` (Markdown), `coverage` (Cobertura XML)
     POST jobs/{id}/finish                {"result", "outputs": {key: {"value", "secret"}}}
@@ -121,7 +121,10 @@ def _timeline(service: Service, job: str, rest: str, body: bytes) -> dict[str, o
 
 
 def _log(service: Service, job: str, rest: str, body: bytes) -> dict[str, object]:
-    return {"id": logs.append(service, job, rest, body)}
+    record, _, line = rest.rpartition("/")
+    if not record or not line.isdecimal():
+        raise invalid("The record is missing, or the number of the first line.")
+    return {"id": logs.append(service, job, record, int(line), body)}
 
 
 def _artifact(service: Service, job: str, rest: str, body: bytes) -> dict[str, object]:

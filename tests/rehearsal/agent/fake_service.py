@@ -67,7 +67,9 @@ class FakeService:
                 for record in json.loads(body)["records"]:
                     self.records[record["id"]] = record
             case "logs":
-                self.logs[rest] += body.decode()
+                record, _, line = rest.partition("/")
+                assert int(line) == self.logs[record].count("\n")
+                self.logs[record] += body.decode()
             case "artifacts":
                 if rest in self.artifacts:
                     return JSONResponse({"message": f"Artifact {rest} already exists for build 7."}, 409)

@@ -3,6 +3,7 @@
 import gc
 import io
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from rehearsal.agent import client
 from rehearsal.agent.context import Settings
 from rehearsal.agent.listener import TOKEN_VARIABLE, Agent
 from tests.rehearsal.azuredevops.organization import CREDENTIALS, SOCKETS_LEFT_OPEN, Organization, git
@@ -194,28 +196,53 @@ steps:
 
 @pytest.mark.parametrize("action", ["reset-before", "reset-after", "status"])
 def test_a_service_that_drops_and_refuses_calls_gets_each_thing_once(
-    pipelines: Pipelines, agent: Agent, action: str
+    pipelines: Pipelines, agent: Agent, action: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(client, "_PAUSE_SECONDS", 0.05)
     yaml = """
 trigger: none
 steps:
 - checkout: none
-- bash: echo data > data; echo "##vso[task.setvariable variable=a;isOutput=true]b"
+- bash: |
+    echo data > data; echo "##vso[task.setvariable variable=a;isOutput=true]b"
+    for number in 1 2 3; do echo "line $number"; done
+    echo '<testsuite name="s"><testcase name="a"/><testcase name="b"/></testsuite>' > TEST-unit.xml
+  displayName: Tell
 - publish: data
   artifact: made
+- task: PublishTestResults@2
+  inputs: {testResultsFiles: TEST-*.xml, testRunTitle: unit, failTaskOnFailureToPublishResults: true}
 """
     definition = pipelines.define("faults", yaml)
+    paths = [
+        f"_agent/jobs/.*{path}" for path in ("/timeline$", "/logs/", "/artifacts/made$", "/finish$", "/heartbeat$")
+    ]
+    paths += ["_apis/test/runs\\?", "_apis/test/Runs/[0-9]+/results"]
     with pipelines.organization.control() as control:
-        for path in ("/timeline$", "/artifacts/made$", "/finish$", "/heartbeat$"):
-            ordered = {"action": action, "path": f"_agent/jobs/.*{path}", "count": 2, "status": 503}
+        control.delete("/requests")
+        for path in paths:
+            method = "POST" if "_apis" in path else "*"
+            ordered = {"action": action, "path": path, "method": method, "count": 2, "status": 503}
             assert control.post("/faults", json=ordered).is_success
         try:
             run = pipelines.run(definition)
             assert pipelines.result(run) == "succeeded"
+            sent = control.get("/requests").json()
         finally:
             control.delete("/faults")
+    cut_off = [f"{each['path']}?{each['query']}" for each in sent if each["fault"]]
+    assert all(any(re.search(path.removesuffix("$"), each) for each in cut_off) for path in paths)
     [artifact] = pipelines.build.get_artifacts(pipelines.project.name, run)
     assert artifact.name == "made"
+    said = [line for line in _log(pipelines, run, "Tell").splitlines() if line.startswith("line ")]
+    assert said == ["line 1", "line 2", "line 3"]
+    for record in pipelines.records(run, "Task"):
+        starts = [line for line in _log(pipelines, run, record).splitlines() if line.startswith("##[section]Starting")]
+        assert len(starts) == 1, record
+    tests = pipelines.organization.clients().get_test_client()
+    [found] = tests.get_test_runs(pipelines.project.name, build_uri=f"vstfs:///Build/Build/{run}")
+    results = tests.get_test_results(pipelines.project.name, found.id)
+    assert [each.test_case_title for each in results] == ["a", "b"]
 
 
 def test_a_pull_request_is_built_as_it_would_be_merged(pipelines: Pipelines, agent: Agent) -> None:
@@ -225,10 +252,10 @@ def test_a_pull_request_is_built_as_it_would_be_merged(pipelines: Pipelines, age
     pipelines.push({"theirs.txt": "theirs\n"})
     git(pipelines.folder, "checkout", "--quiet", "-b", "topic", base)
     pipelines.push({"own.txt": "own\n"}, branch="topic")
-    client = pipelines.organization.clients().get_git_client()
-    repository = client.get_repository(pipelines.project.name, project=pipelines.project.name)
+    pulls = pipelines.organization.clients().get_git_client()
+    repository = pulls.get_repository(pipelines.project.name, project=pipelines.project.name)
     wanted = {"sourceRefName": "refs/heads/topic", "targetRefName": "refs/heads/main", "title": "t", "description": ""}
-    made = client.create_pull_request(wanted, repository.id, project=pipelines.project.name)
+    made = pulls.create_pull_request(wanted, repository.id, project=pipelines.project.name)
     ref = f"refs/pull/{made.pull_request_id}/merge"
     answer = pipelines.http().post("build/builds", json={"definition": {"id": definition}, "sourceBranch": ref})
     assert answer.is_success, answer.text

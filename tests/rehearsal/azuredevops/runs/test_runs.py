@@ -26,8 +26,11 @@ def test_a_run_goes_to_an_agent_and_ends_as_the_agent_says(pipelines: Pipelines)
     assert (job.name, job.run_id, job.definition.id) == ("one", run.id, definition)
     record = {"id": "s1", "type": "Task", "name": "CmdLine", "order": 1, "state": "completed", "result": "succeeded"}
     agent.call(job, "timeline", {"records": [record]})
-    agent.http.post(f"/jobs/{job.id}/logs/s1", content=b"first\n").raise_for_status()
-    agent.http.post(f"/jobs/{job.id}/logs/s1", content=b"second\n").raise_for_status()
+    agent.http.post(f"/jobs/{job.id}/logs/s1/0", content=b"first\n").raise_for_status()
+    # The agent lost the first answer, and has one line more by now; but it can't leave lines out.
+    agent.http.post(f"/jobs/{job.id}/logs/s1/0", content=b"first\nsecond\n").raise_for_status()
+    assert agent.http.post(f"/jobs/{job.id}/logs/s1/3", content=b"fourth\n").status_code == 400
+    assert agent.http.post(f"/jobs/{job.id}/logs/s1", content=b"third\n").status_code == 400
     assert pipelines.build.get_build(pipelines.project.id, run.id).status == "inProgress"
     agent.finish(job, "SucceededWithIssues")
     assert pipelines.result(run.id) == "partiallySucceeded"
