@@ -1,6 +1,7 @@
 """The message of a job, and which tasks there are."""
 
 import json
+from dataclasses import fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import pytest
 
 from rehearsal.agent.language.compiler import compile_pipeline
-from rehearsal.agent.language.errors import PipelineError
+from rehearsal.agent.language.errors import PipelineError, Position
+from rehearsal.agent.language.plan import ScriptStep, Step, TaskStep, job_steps
 from rehearsal.agent.messages import JobRequest
 from rehearsal.agent.tasks import KNOWN, Task, check
 
@@ -148,14 +150,55 @@ def test_the_projects_own_pipelines_use_nothing_that_the_agent_would_refuse(path
 
 @pytest.mark.parametrize("path", sorted(path.name for path in (_ROOT / "pipelines").glob("*.yml")))
 def test_with_a_service_connection_they_are_refused_by_the_name_of_the_task_that_would_use_it(path: str) -> None:
-    def with_connection(name: str) -> str | None:
-        text = _read(name)
-        return text.replace('azureServiceConnection: ""', "azureServiceConnection: azure") if text else text
-
     with pytest.raises(PipelineError, match="there is no Azure in the rehearsal") as error:
-        check(compile_pipeline(f"pipelines/{path}", with_connection, find_group=lambda _: {}))
+        check(compile_pipeline(f"pipelines/{path}", _with_connection, find_group=lambda _: {}))
     assert error.value.position is not None
     assert error.value.position.file == "/pipelines/templates/delivery.yml"
+
+
+@pytest.mark.parametrize("path", sorted(path.name for path in (_ROOT / "pipelines").glob("*.yml")))
+def test_with_a_service_connection_they_do_the_same_signed_in(path: str) -> None:
+    """Only Azure carries that branch of the template out: it must not become another than the one that is rehearsed."""
+    plain, signed_in = (
+        compile_pipeline(f"pipelines/{path}", read, find_group=lambda _: {}) for read in (_read, _with_connection)
+    )
+    steps = [
+        [step for stage in pipeline.stages for job in stage.jobs for step in job_steps(job)]
+        for pipeline in (plain, signed_in)
+    ]
+    found = [pair for pair in zip(*steps, strict=True) if _of_azure(pair[1])]
+    assert found
+    for one, other in zip(*steps, strict=True):
+        assert _placeless(one) == _placeless(_as_script(other) if _of_azure(other) else other)
+
+
+def _of_azure(step: Step) -> bool:
+    return isinstance(step, TaskStep) and step.task == "AzureCLI"
+
+
+def _as_script(step: Step) -> ScriptStep:
+    """The script that the task runs once it has signed in: with no other inputs than these it adds nothing to it.
+
+    https://learn.microsoft.com/azure/devops/pipelines/tasks/reference/azure-cli-v2
+    """
+    assert isinstance(step, TaskStep)
+    inputs = dict(step.inputs)
+    assert inputs.pop("azureSubscription") == "azure"
+    assert (inputs.pop("scriptType"), inputs.pop("scriptLocation")) == ("bash", "inlineScript")
+    script, folder = inputs.pop("inlineScript"), inputs.pop("workingDirectory")
+    assert not inputs
+    common = {field.name: getattr(step, field.name) for field in fields(Step)}
+    common |= {"script": script, "working_directory": folder, "fail_on_stderr": None}
+    return ScriptStep(shell="script", **common)  # noqa: S604 - the kind of step; nothing is run
+
+
+def _placeless(step: Step) -> Step:
+    return replace(step, position=Position("", 0, 0))
+
+
+def _with_connection(name: str) -> str | None:
+    text = _read(name)
+    return text.replace('azureServiceConnection: ""', "azureServiceConnection: azure") if text else text
 
 
 def _read(name: str) -> str | None:
