@@ -97,7 +97,6 @@ def prepare(
         },
         # What the tasks before this one set; `dbutils.jobs.taskValues.get` reads it.
         "task_values": {key: each["values"] for key, each in run_documents.latest(run).items() if each["values"]},
-        "cell_timeout": None,
     }
     (folder / "task.json").write_text(json.dumps(given, indent=1))
     return folder

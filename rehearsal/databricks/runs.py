@@ -235,7 +235,8 @@ def export(_: str, call: Call) -> Document:
         attempt = run["attempts"][-1]
     page = call.compute.runs / attempt["folder"] / "page.html"
     if not page.is_file():
-        raise invalid(f"Run {attempt['run_id']} has nothing to export yet.")
+        never = attempt["phase"] == "TERMINATED"
+        raise invalid(f"Run {attempt['run_id']} has nothing to export{': it was never started' if never else ' yet'}.")
     path = run_documents.task_of(run, attempt)["notebook_task"]["notebook_path"]
     name = path.rpartition("/")[2]
     return {"views": [{"content": page.read_text(), "name": name, "type": "NOTEBOOK"}]}

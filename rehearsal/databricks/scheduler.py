@@ -5,7 +5,6 @@ short transaction a run), which processes are to be started (again outside). A s
 everything again from the store and from the marks in the processes' environment.
 """
 
-import json
 import secrets
 import shutil
 import sys
@@ -14,13 +13,20 @@ import time
 import traceback
 from collections.abc import Callable
 from hashlib import sha256
-from pathlib import Path
 
-from rehearsal.databricks import mail_sink, notifications, processes, run_documents, run_machine, run_tasks
+from rehearsal.databricks import (
+    mail_sink,
+    notifications,
+    processes,
+    run_documents,
+    run_machine,
+    run_results,
+    run_tasks,
+)
 from rehearsal.databricks.clusters import ClusterError, Clusters, of_task
 from rehearsal.databricks.compute import MARKER, Compute
 from rehearsal.databricks.run_machine import HOLDS_SLOT, Turn
-from rehearsal.databricks.run_states import WORKLOAD_FAILED, ending
+from rehearsal.databricks.run_states import ending
 from rehearsal.databricks.run_tasks import RefusedError
 from rehearsal.store import Document, Store
 from rehearsal.worker import Worker
@@ -46,7 +52,7 @@ class Scheduler:
         self._worker = Worker("runs", self.step)
         self._signaled: dict[int, float] = {}
         self._sink = mail_sink.MailSink(compute.mail)
-        self._sender = notifications.Sender(store, lambda: compute.smtp or self._sink.address(), compute.retry_seconds)
+        self._sender = notifications.Sender(store, self._sink.address, compute.retry_seconds)
         if store.items("active") or store.items("cluster"):
             self._adopt()
             self.wake()
@@ -90,6 +96,9 @@ class Scheduler:
             return
         for each in run["attempts"]:
             if each["phase"] != "TERMINATED":
+                folder = self._compute.runs / each["folder"]
+                if each["process"] and not (folder / "result.json").exists():
+                    run_results.leave_page(folder, why)
                 each |= {"phase": "TERMINATED", "ending": why, "end_time": run_documents.now(), "kill": None}
                 if each.get("token"):
                     self._store.delete("run_token", each.pop("token"))
@@ -209,23 +218,7 @@ class Scheduler:
             return None
         self._signaled.pop(attempt["run_id"], None)
         processes.sweep(processes.TASK, str(folder))
-        return self._result(attempt, folder)
-
-    def _result(self, attempt: Document, folder: Path) -> Document:
-        try:
-            result = json.loads((folder / "result.json").read_text())
-        except (OSError, ValueError):
-            if attempt["process"]["server"] == self._session:
-                message = "The Python process exited unexpectedly, without a result."
-                end = ending("FAILED", message, code="DRIVER_ERROR", broken=True)
-            else:
-                message = "The task's process ended without a result while the workspace was not running."
-                end = ending("FAILED", message, code="INTERNAL_ERROR", broken=True)
-            return {"ending": end, "output": {"error": message}, "values": {}}
-        well = result.get("state") == "SUCCESS"
-        end = ending("SUCCESS") if well else ending("FAILED", WORKLOAD_FAILED)
-        output = {name: result.get(name) for name in ("result", "truncated", "error", "error_trace")}
-        return {"ending": end, "output": output, "values": result.get("values") or {}}
+        return run_results.seen(attempt, folder, known=known["server"] == self._session)
 
     def _pending(self) -> list[tuple[int, int]]:
         return [

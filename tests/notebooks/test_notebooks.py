@@ -50,7 +50,7 @@ class Runner:
             "notebook": f"/bikes/{notebook}", "workspace": str(self._folder / "tree"), "parameters": parameters,
             "data": str(self.data), "cluster": str(self._folder / "cluster"), "kind": kind, "shell": False,
             "user": "someone@example.com", "host": "http://127.0.0.1:1",
-            "context": {"jobId": "1", "runId": "2", "taskKey": "one"}, "cell_timeout": None,
+            "context": {"jobId": "1", "runId": "2", "taskKey": "one"},
         }  # fmt: skip
         (directory / "task.json").write_text(json.dumps(task))
         subprocess.run(

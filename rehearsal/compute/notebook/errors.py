@@ -34,7 +34,3 @@ class NotebookExit(BaseException):
 
 class PythonRestart(BaseException):
     """`dbutils.library.restartPython`."""
-
-
-class CellTimeoutError(BaseException):
-    """The cell ran longer than the task allows. No `Exception`, for the same reason."""

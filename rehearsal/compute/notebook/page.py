@@ -1,4 +1,4 @@
-"""The HTML page of a run: one file that needs nothing else, and in which nothing of the notebook's runs.
+"""The HTML page of a run that has ended: one file that needs nothing else, and in which nothing of the notebook's runs.
 
 All that comes from the notebook is escaped; HTML that it shows stands in a sandboxed frame, under the page's own
 content security policy, which allows no script and no request.
@@ -7,6 +7,7 @@ content security policy, which allows no script and no request.
 import base64
 import json
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from pygments import highlight  # type: ignore[import-untyped] # published witho
 from pygments.formatters.html import HtmlFormatter  # type: ignore[import-untyped] # likewise
 from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped] # likewise
 
+from rehearsal.compute.notebook.record import LEFT_OUT, OUTPUT_LIMIT, Output
 from rehearsal.compute.notebook.task import Result, write_text
 
 ROWS_SHOWN = 1_000
@@ -26,7 +28,16 @@ ROWS_SHOWN = 1_000
 
 _HIGHLIGHT_LIMIT = 500_000  # characters of all cells; beyond, colours cost seconds
 _LEXERS = {"python": "python", "sql": "sql", "sh": "bash"}
-_WORDS = {"SUCCESS": "Succeeded", "FAILED": "Failed", "RUNNING": "Running", "WAITING": "Waiting", "SKIPPED": "Skipped"}
+# A cell that runs or waits does so no more: its process was ended, or has crashed.
+_WORDS = {
+    "SUCCESS": "Succeeded",
+    "FAILED": "Failed",
+    "TIMEDOUT": "Timed out",
+    "CANCELED": "Cancelled",
+    "RUNNING": "Not ended",
+    "WAITING": "Not begun",
+    "SKIPPED": "Skipped",
+}
 
 
 def write(directory: Path, result: Result) -> None:
@@ -48,12 +59,17 @@ def render(directory: Path, result: Result) -> str:
         task = json.loads((directory / "task.json").read_text(encoding="utf-8"))
         run = {"notebook": task["notebook"], "user": task.get("user", ""), "parameters": {}, "cells": []}
     numbered = _numbered(run["cells"], directory, "")
+    failed = _failed(numbered)
+    broken_off = failed is not None and failed["state"] == "RUNNING"
+    if failed is not None and broken_off:
+        failed["outputs"] += _not_kept(numbered, directory)
     started = run.get("started")
     return _template().render(
         run=run,
         cells=numbered,
         result=result,
-        failed=_failed(numbered),
+        failed=failed,
+        broken_off=broken_off,
         coloured=sum(len(cell["source"]) for cell in numbered) < _HIGHLIGHT_LIMIT,
         started=datetime.fromtimestamp(started, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if started else "",
     )
@@ -76,6 +92,29 @@ def _failed(cells: list[dict[str, Any]]) -> dict[str, Any] | None:
         if cell["state"] in ("FAILED", "RUNNING"):
             return _failed(cell["cells"]) or cell
     return None
+
+
+def _not_kept(cells: list[dict[str, Any]], directory: Path) -> Iterator[Output]:
+    """What the process has printed since the last cell that ended: a cell's text is kept when the cell ends."""
+    for stream in ("stdout", "stderr"):
+        kept = "".join(_texts(cells, stream))
+        try:
+            with (directory / stream).open("rb") as file:
+                printed = file.read(len(kept.encode()) + OUTPUT_LIMIT).decode(errors="replace")
+                more = file.read(1)
+        except FileNotFoundError:
+            continue  # the caller took the streams elsewhere
+        text = printed.removeprefix(kept)
+        if text:
+            yield {"type": "text", "stream": stream, "text": text}
+        if more:
+            yield LEFT_OUT
+
+
+def _texts(cells: list[dict[str, Any]], stream: str) -> Iterator[str]:
+    for cell in cells:
+        yield from (output["text"] for output in cell["outputs"] if output.get("stream") == stream)
+        yield from _texts(cell["cells"], stream)
 
 
 def _with_cells(output: dict[str, Any], directory: Path, prefix: str) -> dict[str, Any]:

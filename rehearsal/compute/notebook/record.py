@@ -21,7 +21,9 @@ of another notebook) or `{"type": "note", "text"}` (the runner's own words)."""
 OUTPUT_LIMIT = 10 * 1024 * 1024
 """Characters of output that a cell keeps."""
 
-_FULL: Output = {"type": "note", "text": "The cell shows more than 10 MB; the rest is left out."}
+LEFT_OUT: Output = {"type": "note", "text": "The cell shows more than 10 MB; the rest is left out."}
+"""Stands after the outputs of such a cell."""
+
 _OWN_WORDS = frozenset({"type", "stream", "kind", "state", "png"})
 _SMALL = 256 * 1024  # bytes of a cells.json that is written whenever something happens
 _PART_OF_THE_TIME = 20  # writing a larger one may take one part in so many
@@ -62,8 +64,8 @@ class CellRecord:
                 self._add_text(output | {"text": output["text"][:left]})
             elif size <= left:
                 self.outputs.append(output)
-            if size > left and _FULL not in self.outputs:
-                self.outputs.append(_FULL)
+            if size > left and LEFT_OUT not in self.outputs:
+                self.outputs.append(LEFT_OUT)
 
     def _add_text(self, output: Output) -> None:
         last = self.outputs[-1] if self.outputs else None
@@ -113,21 +115,23 @@ class Record:
         self._written = 0.0
         self._cost = 0.0
         self._size = 0
+        self._lock = threading.Lock()
         self.cells: list[CellRecord] = []
 
     def write(self, *, now: bool = False) -> None:
         """Writes `cells.json`; a large one not after each cell, unless `now`."""
-        begin = time.monotonic()
-        if not now and self._size > _SMALL and begin - self._written < self._cost * _PART_OF_THE_TIME:
-            return
-        content = {
-            "notebook": self._task.notebook,
-            "user": self._task.user,
-            "parameters": self._task.parameters,
-            "started": self._started,
-            "seconds": time.time() - self._started,
-            "cells": [each.content() for each in self.cells],
-        }
-        self._size = write_json(self._task.directory / "cells.json", self._redactor.content(content, _OWN_WORDS))
-        self._written = time.monotonic()
-        self._cost = self._written - begin
+        with self._lock:
+            begin = time.monotonic()
+            if not now and self._size > _SMALL and begin - self._written < self._cost * _PART_OF_THE_TIME:
+                return
+            content = {
+                "notebook": self._task.notebook,
+                "user": self._task.user,
+                "parameters": self._task.parameters,
+                "started": self._started,
+                "seconds": time.time() - self._started,
+                "cells": [each.content() for each in self.cells],
+            }
+            self._size = write_json(self._task.directory / "cells.json", self._redactor.content(content, _OWN_WORDS))
+            self._written = time.monotonic()
+            self._cost = self._written - begin

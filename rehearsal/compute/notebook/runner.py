@@ -1,14 +1,11 @@
 """Runs the cells of a notebook, one after the other."""
 
-import contextlib
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 import types
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +17,7 @@ from rehearsal.compute.notebook.dbutils.secrets import Secrets
 from rehearsal.compute.notebook.dbutils.widgets import Widgets
 from rehearsal.compute.notebook.dbutils.workflow import Jobs, Library, Notebooks
 from rehearsal.compute.notebook.display import Display, table
-from rehearsal.compute.notebook.errors import (
-    CellTimeoutError,
-    NotebookExit,
-    PythonRestart,
-    UnsupportedError,
-    WorkflowException,
-)
+from rehearsal.compute.notebook.errors import NotebookExit, PythonRestart, UnsupportedError, WorkflowException
 from rehearsal.compute.notebook.python import Python, one_line, trace
 from rehearsal.compute.notebook.record import CellRecord, Output, Record
 from rehearsal.compute.notebook.redaction import Redactor
@@ -154,8 +145,7 @@ class Runner:
         self._record.write()
         begin = time.monotonic()
         try:
-            with self._limited(name):
-                self._execute(record, name)
+            self._execute(record, name)
             record.state = "SUCCESS"
         except (NotebookExit, PythonRestart):
             record.state = "SUCCESS"
@@ -228,27 +218,12 @@ class Runner:
         else:
             self._display.value(result)
 
-    @contextlib.contextmanager
-    def _limited(self, name: str) -> Iterator[None]:
-        seconds = self._task.cell_timeout
-        if not seconds or signal.getsignal(signal.SIGALRM) not in (signal.SIG_DFL, None):
-            yield  # no limit, or that of the cell with the %run
-            return
-
-        def end(*_: object) -> None:
-            raise CellTimeoutError(f"{name} ran longer than {seconds:g} s")
-
-        signal.signal(signal.SIGALRM, end)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        try:
-            yield
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-
     def _add(self, output: Output) -> None:
         if self._cell is not None:
             self._cell.add(output)
+            # Should the cell never end: what it prints is in the process's streams, what it shows nowhere else.
+            if output["type"] != "text":
+                self._record.write()
 
     def _call(self, path: str, timeout: float, parameters: dict[str, str]) -> str:
         try:

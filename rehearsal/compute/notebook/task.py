@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 Kind: TypeAlias = Literal["classic", "serverless"]
-State: TypeAlias = Literal["SUCCESS", "FAILED"]
+State: TypeAlias = Literal["SUCCESS", "FAILED", "TIMEDOUT", "CANCELED"]
+"""The runner says the first two; the others are for the page of a run that its caller has ended."""
 
 RESULT_LIMIT = 5 * 1024 * 1024
 """Bytes of an exit value that are kept: docs.databricks.com/api/workspace/jobs/getrunoutput."""
@@ -33,7 +34,6 @@ class Task:
         user: whose run it is.
         host: address of the workspace's API, for secrets.
         context: ids of the job, the run and the task, if a job runs it.
-        cell_timeout: seconds that one cell may take; None: no limit.
         task_values: values that earlier tasks of the job have set, by task and key.
     """
 
@@ -48,7 +48,6 @@ class Task:
     user: str = ""
     host: str = ""
     context: dict[str, str] = field(default_factory=dict)
-    cell_timeout: float | None = None
     task_values: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
@@ -86,7 +85,7 @@ class Result:
     """How the notebook ended.
 
     Args:
-        state: whether it succeeded.
+        state: whether it succeeded, or who ended it.
         result: what `dbutils.notebook.exit` was given, at most `RESULT_LIMIT` bytes of it.
         truncated: whether that is not all of it.
         error: the error in one line.

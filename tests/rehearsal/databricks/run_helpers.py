@@ -31,9 +31,10 @@ def fake_compute(folder: Path, **changes: Any) -> Compute:
 
 
 @contextmanager
-def served(state: Path) -> Iterator[Workspace]:
-    """A stand-in whose runs are those of `fake_runner.py`."""
-    app = create_app(state, control_token=CONTROL_TOKEN, credentials=CREDENTIALS, compute=fake_compute(state))
+def served(state: Path, **changes: Any) -> Iterator[Workspace]:
+    """A stand-in whose runs are those of `fake_runner.py`, unless `changes` of its compute say otherwise."""
+    compute = fake_compute(state, **changes)
+    app = create_app(state, control_token=CONTROL_TOKEN, credentials=CREDENTIALS, compute=compute)
     with Background(app) as url, Workspace(url, state) as clients:
         yield clients
     app.close()

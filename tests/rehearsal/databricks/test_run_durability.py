@@ -37,10 +37,11 @@ finally:
 
 
 @contextmanager
-def server(state: Path, port: int = 0) -> Iterator[tuple[Workspace, "subprocess.Popen[str]"]]:
+def server(
+    state: Path, port: int = 0, runner: tuple[str, ...] = jobs.FAKE_RUNNER
+) -> Iterator[tuple[Workspace, "subprocess.Popen[str]"]]:
     """A stand-in in a process of its own."""
-    given = {"state": str(state), "control": CONTROL_TOKEN, "credentials": CREDENTIALS, "port": port}
-    given["runner"] = jobs.FAKE_RUNNER
+    given = {"state": str(state), "control": CONTROL_TOKEN, "credentials": CREDENTIALS, "port": port, "runner": runner}
     with subprocess.Popen(
         [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=processes.CHECKOUT
     ) as process:
