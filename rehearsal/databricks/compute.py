@@ -1,7 +1,7 @@
 """Where and with which programs the stand-in runs jobs."""
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 MARKER = "REHEARSAL_COMPUTE"
@@ -26,7 +26,6 @@ class Compute:
         grace_seconds: between the polite and the hard end of a process.
         shell: whether notebooks may run `%sh`.
         retry_seconds: between two attempts to deliver a notification.
-        smtp: host and port of another mail server; without, the stand-in's own, which keeps every mail in `mail`.
     """
 
     runs: Path
@@ -42,7 +41,6 @@ class Compute:
     grace_seconds: float = 3
     shell: bool = False
     retry_seconds: float = 1
-    smtp: tuple[str, int] | None = field(default=None)
 
     @classmethod
     def below(cls, folder: Path) -> "Compute":

@@ -76,7 +76,6 @@ def create(
         "end_time": 0,
         "cancelled": None,
         "warned": [],
-        "notices": [],
         "repairs": [{"id": 0, "type": "ORIGINAL", "start_time": at, "end_time": 0, "ending": None}],
         "attempts": [],
     }
@@ -107,7 +106,6 @@ def add_attempt(store: Store, run: Document, key: str, *, retry: bool = False, n
         "repair": len(run["repairs"]) - 1,
         "phase": "WAITING" if retry else "BLOCKED",
         "not_before": not_before,
-        "created_at": now(),
         "start_time": 0,
         "running_since": None,
         "end_time": 0,
