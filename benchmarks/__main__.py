@@ -15,7 +15,7 @@ change takes from its push to production, split into what the steps take and the
 `deploy` beside bare Pulumi at several sizes, with the time that reading a release back takes.
 
 Shown is the median of the runs, and from the lowest to the highest. Each command is told on standard error when it has
-ended.
+ended. The exit code is 1 when a target was missed, and when something failed.
 """
 
 import argparse
@@ -55,8 +55,12 @@ class Target:
     limit: float
     unit: str
 
+    @property
+    def missed(self) -> bool:
+        return self.reached > self.limit
+
     def __str__(self) -> str:
-        verdict = "reached" if self.reached <= self.limit else "MISSED"
+        verdict = "MISSED" if self.missed else "reached"
         return f"{self.what:66} {self.reached:8.2f}  at most {self.limit:7.2f} {self.unit:6} {verdict}"
 
 
@@ -91,7 +95,7 @@ def main() -> int:
     for target in targets:
         print(f"  {target}")
     print(f"\n{(time.monotonic() - started) / 60:.0f} minutes")
-    return 0
+    return 1 if any(target.missed for target in targets) else 0
 
 
 def _named(found: Iterable[tuple[str, float, float, str]]) -> Iterator[Target]:

@@ -4,7 +4,7 @@ import base64
 import secrets
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from databricks.sdk import WorkspaceClient
@@ -19,7 +19,7 @@ NOTEBOOK = b"# Databricks notebook source\nspark.range(1).count()\n"
 CLUSTER = compute.ClusterSpec(spark_version="16.4.x-scala2.12", node_type_id="Standard_D4ds_v5", num_workers=1)
 
 
-def measure(path: Path) -> Iterator[tuple[str, float, float, str]]:
+def measure(path: Path) -> None:
     """Measures and prints; there are no targets."""
     path.mkdir()
     tokens = {user: secrets.token_hex(16) for user in USER_KEYS}
@@ -38,7 +38,6 @@ def measure(path: Path) -> Iterator[tuple[str, float, float, str]]:
     warm = statistics.median(serverless[1:])
     print(f"\nRun of a job, from the call to its end: serverless cold {serverless[0]:.1f} s, warm {warm:.1f} s")
     print(f"  with a cluster of its own, which is always cold: {own:.1f} s")
-    yield from ()
 
 
 def _run(client: WorkspaceClient, cluster: compute.ClusterSpec | None = None) -> None:

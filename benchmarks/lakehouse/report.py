@@ -53,7 +53,7 @@ def measure(path: Path, *, rows: int, runs: int) -> Iterator[tuple[str, float, f
     ratio = statistics.median(pair.chain / pair.plain for pair in pairs)
     yield f"chain of {rows:,} trips, of the plain script", ratio, 2.0, ""
     yield from runner.measure(world)
-    yield from jobs.measure(path / "jobs")
+    jobs.measure(path / "jobs")
 
 
 def _median(pairs: list[Pair]) -> float:
