@@ -1,11 +1,12 @@
 """The release as `pulumi up` delivers it to the test stack: its files in the workspace of a stand-in, and its jobs.
 
-What is delivered where, and what the jobs are, is read from the committed settings by the program's own code. The
-jobs are made with the fields that `components/jobs.py` sets, but for second attempts of failed tasks.
+What is delivered where is read from the committed settings by the program's own code. Jobs and rights are those that
+its components declare, recorded, with every field: what the engine and the provider make of them, `tests/tour` shows.
 """
 
 import base64
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,17 +14,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import yaml
 from databricks.sdk.service.jobs import JobSettings, Run
 from databricks.sdk.service.workspace import ImportFormat, Language
 
 from components import naming
+from components.folder_permissions import FolderPermissions, FolderPermissionsArgs
+from components.jobs import Jobs, JobsArgs
+from components.release_commit import commit_of
 from components.settings import NAMESPACE, Settings, parse
-from components.settings_model import Job, Task
+from components.settings_model import Job
+from components.workspace_folder import WorkspaceFolder, WorkspaceFolderArgs
 from rehearsal.databricks import create_app, processes
 from rehearsal.databricks.compute import MARKER, Compute
 from rehearsal.service import Background
 from release_files import ReleaseFile
+from tests.components.conftest import Program
+from tests.components.recording import Recording
 from tests.rehearsal.databricks import run_helpers
 from tests.rehearsal.databricks.clients import CONTROL_TOKEN, CREDENTIALS, Workspace
 
@@ -32,6 +40,28 @@ STACK = "test"
 RESULTS = "/Volumes/test/bike_sharing/results"
 PATIENCE = 900.0
 """Seconds after which a test gives up waiting for a run, on a machine that does other work."""
+COMPARE = "/Shared/compare"
+# Outside of the release's folder, which stays as it was deployed; uses the modules of the suites.
+_COMPARE = """# Databricks notebook source
+import json
+import sys
+
+sys.path[:0] = ["../bike-sharing-test", "../bike-sharing-test/tests"]
+from bike_sharing_data import expected
+from comparing import differences, written
+
+prefix = "test.bike_sharing"
+wrong = differences(spark, prefix, expected(rows=2000, seed=1))
+dbutils.notebook.exit(json.dumps({"wrong": wrong, "written": written(spark, prefix)}))
+"""
+# The provider's names of lists, which Pulumi puts into the plural where the Jobs API doesn't.
+_PLURALS = {
+    "dependsOns": "depends_on",
+    "onFailures": "on_failure",
+    "onDurationWarningThresholdExceededs": "on_duration_warning_threshold_exceeded",
+    "accessControls": "access_control_list",
+}
+_FREE = ("tags", "baseParameters")  # their keys are the user's own
 
 
 @dataclass(frozen=True)
@@ -46,7 +76,7 @@ class Outcome:
 
 
 class Release:
-    """The release in a workspace."""
+    """The release in a workspace: delivered by `deliver`, or by a deployment."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
@@ -54,13 +84,21 @@ class Release:
         self._jobs: dict[str, int] = {}
 
     def deliver(self) -> None:
-        """Import everything that the test stack delivers."""
+        """Import everything that the test stack delivers, and give the rights that it gives."""
         delivered = [(self._settings.notebooks, "")]
         if self._settings.tests:
             delivered.append((self._settings.tests, f"{naming.TESTS}/"))
         for those, below in delivered:
             for file in those.release.files:
                 self._import(file, below + file.workspace_path, (ROOT / those.folder / file.source).read_bytes())
+        declared = _declared(self._settings, {})
+        folder = self.workspace.object_id(self._settings.workspace.folder)
+        self._permit(f"directories/{folder}", declared.named("permissions-access").inputs)
+
+    def _permit(self, what: str, inputs: Mapping[str, Any]) -> None:
+        body = {"access_control_list": _as_the_api(inputs)["access_control_list"]}
+        answer = self.workspace.call("PUT", f"2.0/permissions/{what}", json=body)
+        assert answer.status_code == 200, answer.text
 
     def _import(self, file: ReleaseFile, place: str, content: bytes) -> None:
         path = naming.workspace_path(self._settings.workspace.folder, place)
@@ -94,9 +132,15 @@ class Release:
         return self._jobs[key]
 
     def create(self, key: str, job: Job) -> int:
-        """Make a job; gives its id."""
-        made = job_settings(key, job, self._settings)
-        return run_helpers.create(self.workspace, made.pop("tasks"), **made)
+        """Make a job with its rights; gives its id."""
+        declared = _declared(self._settings, {key: job})
+        # Through the SDK's types, which drop what isn't a field of the Jobs API.
+        given = _as_the_api(declared.one("Job").inputs)
+        made = JobSettings.from_dict(given).as_dict()
+        assert made == given
+        job_id = run_helpers.create(self.workspace, made.pop("tasks"), **made)
+        self._permit(f"jobs/{job_id}", declared.named(naming.logical_name("job", key, "permissions")).inputs)
+        return job_id
 
     def run(self, key: str) -> Outcome:
         """Run the job of the stack to its end."""
@@ -123,6 +167,12 @@ class Release:
         outcome = self.run_job(run_helpers.create(self.workspace, [run_helpers.task("it", path)]))
         assert outcome.errors == {}
         return str(run_helpers.output(self.workspace, outcome.run, "it").notebook_output.result)
+
+    def looked_at(self) -> dict[str, Any]:
+        """What is wrong with the daily chain's tables, and what tells of a write to them."""
+        self.workspace.notebook(COMPARE, _COMPARE.encode())
+        found: dict[str, Any] = json.loads(self.exit_of(COMPARE))
+        return found
 
     def summary(self, outcome: Outcome, suite: str) -> dict[str, Any]:
         """What a suite has left in the volume."""
@@ -160,35 +210,35 @@ def settings(**changes: Any) -> Settings:
     return parse(values | changes, stack=STACK, environment=services, root=ROOT)
 
 
-def job_settings(key: str, job: Job, of: Settings) -> dict[str, Any]:
-    """The job as the Jobs API takes it."""
-    hooks = [{"id": each} for each in sorted(job.notify.webhooks)]
-    body: dict[str, Any] = {
-        "name": naming.job(key, of.environment),
-        "description": job.description,
-        "parameters": [{"name": name, "default": value} for name, value in sorted(job.parameters.items())],
-        "tasks": [_task(each, job.tasks[each], of.workspace.folder) for each in sorted(job.tasks)],
-        "timeout_seconds": job.timeout_minutes * 60,
-        "max_concurrent_runs": job.max_concurrent_runs,
-        "queue": {"enabled": job.queue},
-        "email_notifications": {"on_failure": list(job.notify.emails)},
-        "webhook_notifications": {"on_failure": hooks},
-    }
-    # Through the SDK's types, which know the names of the fields.
-    return JobSettings.from_dict(body).as_dict()
+def _declared(of: Settings, jobs: Mapping[str, Job]) -> Recording:
+    """What the program's components declare of these jobs, and of the folder's rights."""
+
+    def make(options: pulumi.ResourceOptions) -> None:
+        path = of.workspace.folder
+        folder = WorkspaceFolder("folder", WorkspaceFolderArgs(folder=path, protect=False), options)
+        args = JobsArgs(
+            environment=of.environment,
+            folder=path,
+            jobs=jobs,
+            digest=of.notebooks.release.digest,
+            commit=commit_of(ROOT, of.notebooks.folder),
+            workspace_host=of.services.workspace_host,
+            after=folder,
+        )
+        Jobs("jobs", args, options)
+        rights = FolderPermissionsArgs(path=path, access=of.workspace.access, protect=False, after=[folder])
+        FolderPermissions("permissions", rights, options)
+
+    return Program().part(make)
 
 
-def _task(key: str, task: Task, folder: str) -> dict[str, Any]:
-    assert task.compute is None, "the stack's jobs run on serverless compute"
-    body: dict[str, Any] = {
-        "task_key": key,
-        "depends_on": [{"task_key": other} for other in sorted(task.after)],
-        "notebook_task": {
-            "notebook_path": naming.workspace_path(folder, task.notebook),
-            "base_parameters": dict(task.parameters),
-            "source": "WORKSPACE",
-        },
-        "max_retries": 0,  # five minutes after a failure would tell a test nothing more
-        "timeout_seconds": (task.timeout_minutes or 0) * 60,
+def _as_the_api(inputs: Any) -> Any:
+    """Inputs of a resource with the names of the API."""
+    if isinstance(inputs, list):
+        return [_as_the_api(each) for each in inputs]
+    if not isinstance(inputs, Mapping):
+        return inputs
+    return {
+        _PLURALS.get(name) or re.sub("([A-Z])", r"_\1", name).lower(): value if name in _FREE else _as_the_api(value)
+        for name, value in inputs.items()
     }
-    return body | ({"run_if": task.run_if} if task.after else {})

@@ -20,6 +20,8 @@ from rehearsal.tour import project
 from rehearsal.tour.people import RefusedError
 from rehearsal.tour.steps import BY_HAND, NEW, NOTEBOOK, OLD, PRODUCTION, Tour
 from tests.pages.browsing import chromium
+from tests.rehearsal.databricks.clients import Workspace
+from tests.rehearsal.release_jobs import Release
 from tests.tour.browsers import Browsers
 from tests.tour.outcomes import TEST, Deployed, artifact, deployed, held
 
@@ -98,6 +100,23 @@ def back(tour: Tour, repaired: Deployed) -> Deployed:
     assert repaired
     tour.roll_back()
     return deployed(tour)
+
+
+def test_the_daily_job_that_was_deployed_gives_the_right_answers_and_again_changes_nothing(tour: Tour) -> None:
+    tokens = tour.home.credentials.users["databricks"]
+    with Workspace(tour.home.workspace_host, credentials=tokens) as workspace:
+        release = Release(workspace)
+        [daily] = workspace.sdk().jobs.list(name="daily (test)")
+        assert daily.job_id is not None
+        seen = []
+        for _ in range(2):
+            outcome = release.run_job(daily.job_id)
+            assert (outcome.errors, outcome.result) == ({}, "SUCCESS")
+            assert set(outcome.tasks.values()) == {"SUCCESS"}
+            seen.append(release.looked_at())
+    first, second = seen
+    assert (first["wrong"], second["wrong"]) == ([], [])
+    assert {name for name, last in second["written"].items() if last != first["written"][name]} == set()
 
 
 def test_the_first_release_is_the_commit_that_was_pushed_first(tour: Tour, first: Deployed) -> None:

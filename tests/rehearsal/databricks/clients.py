@@ -1,6 +1,7 @@
 """Clients of the stand-in: the official SDK, and plain HTTP for what the SDK hides."""
 
 import base64
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,10 +24,12 @@ class Workspace:
     Args:
         url: where it is.
         state: where it keeps what runs make.
+        credentials: the users' tokens.
     """
 
-    def __init__(self, url: str, state: Path = Path()) -> None:
+    def __init__(self, url: str, state: Path = Path(), credentials: Mapping[str, str] = CREDENTIALS) -> None:
         self.url = url
+        self._credentials = credentials
         self.state = state
         self._http = httpx.Client(base_url=url, timeout=20)
         self._sdks: dict[str, WorkspaceClient] = {}
@@ -43,12 +46,12 @@ class Workspace:
     def sdk(self, user: str = "administrator") -> WorkspaceClient:
         """The official client, signed in as this user."""
         if user not in self._sdks:
-            self._sdks[user] = WorkspaceClient(host=self.url, token=CREDENTIALS[user], auth_type="pat")
+            self._sdks[user] = WorkspaceClient(host=self.url, token=self._credentials[user], auth_type="pat")
         return self._sdks[user]
 
     def call(self, method: str, path: str, *, user: str = "administrator", **options: Any) -> httpx.Response:
         """A plain request below `/api/`, signed in as this user."""
-        headers = {"Authorization": f"Bearer {CREDENTIALS[user]}"} | options.pop("headers", {})
+        headers = {"Authorization": f"Bearer {self._credentials[user]}"} | options.pop("headers", {})
         return self._http.request(method, f"/api/{path}", headers=headers, **options)
 
     def plain(self, method: str, path: str, **options: Any) -> httpx.Response:
