@@ -44,9 +44,10 @@ def _not_found(descriptor: str) -> ServiceError:
     )
 
 
-def _find(call: Call, descriptor: str) -> Document:
+def _find(call: Call, descriptor: str, kind: str | None = None) -> Document:
+    """The identity, of this kind if one is named."""
     found = identities.find(call.store, descriptor)
-    if found is None:
+    if found is None or kind not in (None, found["kind"]):
         raise _not_found(descriptor)
     return found
 
@@ -126,10 +127,7 @@ def _demand(call: Call, project_id: str | None, action: str) -> None:
 @groups.on("GET")
 def get_groups(call: Call) -> Answer:
     if "groupDescriptor" in call.route:
-        found = _find(call, call.route["groupDescriptor"])
-        if found["kind"] != "group":
-            raise _not_found(call.route["groupDescriptor"])
-        return shown(call, found)
+        return shown(call, _find(call, call.route["groupDescriptor"], "group"))
     scope = _scope(call)
     everything = [each for each in call.store.all("identity") if each["kind"] == "group"]
     if scope is not None:
@@ -285,10 +283,7 @@ def membership_state(call: Call) -> Answer:
 @people.on("GET")
 def get_users(call: Call) -> Answer:
     if "userDescriptor" in call.route:
-        found = _find(call, call.route["userDescriptor"])
-        if found["kind"] != "user":
-            raise _not_found(call.route["userDescriptor"])
-        return shown(call, found)
+        return shown(call, _find(call, call.route["userDescriptor"], "user"))
     _scope(call)
     wanted = [each for each in call.query.get("subjecttypes", "").split(",") if each]
     everybody = [each for each in call.store.all("identity") if each["kind"] == "user"]
