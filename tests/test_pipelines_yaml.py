@@ -85,6 +85,11 @@ def stage(name: str) -> dict[str, Any]:
     return result
 
 
+def is_command(step: dict[str, Any]) -> bool:
+    """Whether the step calls a command of `delivery`."""
+    return step.get("template") == "templates/delivery.yml"
+
+
 @pytest.mark.parametrize("path", FILES)
 def test_a_pipeline_is_valid_by_the_published_schema(path: str) -> None:
     check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.azure-pipelines"]
@@ -171,6 +176,13 @@ def test_a_pull_request_only_previews() -> None:
     assert preview["variables"] == [{"group": naming.variable_group(naming.PREVIEW)}]
     assert "preview --stack test --stack prod --comment" in str(preview)
     assert "delivery deploy" not in str(BUILD)
+
+
+def test_what_is_in_production_is_retained_whether_or_not_the_smoke_test_passes() -> None:
+    commands = [
+        step["parameters"]["command"].split()[0] for step in everything(stage("Production")) if is_command(step)
+    ]
+    assert commands == ["deploy", "retain", "smoke"]
 
 
 def test_production_gets_what_was_tested_by_its_digest() -> None:
