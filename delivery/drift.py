@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from delivery.commands import Add
-from delivery.console import Progress, shortened, tell
+from delivery.console import Progress, RefusedError, UnusableError, shortened, tell
 from delivery.deploy_content import compare
 from delivery.drift_repair import Place, repair, the_artifact
 from delivery.plan import Plan, Step, area
@@ -29,7 +29,7 @@ isn't of the release (strays) is reported and never removed; what drifted in Azu
 CODES = """\
 exit codes:
   0  nothing differs; with --repair: nothing any more
-  1  something differs, or it can't be put back; everything is named
+  1  something differs, can't be compared by Pulumi, or can't be put back; everything is named
   2  wrong usage, or a service can't be reached
 """
 # Differences of the engine's view that a file edited by hand shows as well; and `md5`, which the provider takes from
@@ -39,7 +39,11 @@ _QUIET = frozenset({"modified_at", "modifiedAt", "object_id", "objectId", "md5"}
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """`kind` is `record`, `edited`, `missing`, `other` (something else stands there), `stray`, or a stack's area."""
+    """Something that differs.
+
+    `kind` is `record`, `edited`, `missing`, `other` (something else stands there), `stray`, a stack's area, or
+    `unknown`: what couldn't be compared.
+    """
 
     kind: str
     name: str
@@ -129,14 +133,19 @@ def look(place: Place, record: Record, progress: Progress) -> Report:
     """Compares.
 
     Raises:
-        RefusedError: the engine fails.
-        UnusableError: a service can't be reached.
+        UnusableError: Databricks can't be asked. An engine that fails is in the report: what was found before is told.
     """
     stack = place.stack
     differences = [*_recorded(record), *_content(place, record, progress)]
-    progress.step(f"pulumi refresh --preview-only --stack {stack.name}")
+    command = f"pulumi refresh --preview-only --stack {stack.name}"
+    progress.step(command)
     there = {each.name for each in differences}
-    differences += [each for each in _managed(place.pulumi.refresh_preview(progress)) if each.name not in there]
+    try:
+        differences += [each for each in _managed(place.pulumi.refresh_preview(progress)) if each.name not in there]
+    except (RefusedError, UnusableError) as error:
+        why = " ".join("; ".join(each.found for each in error.mistakes).split())
+        found = f"it fails, so what Pulumi manages wasn't compared: {why}"
+        differences.append(Difference(kind="unknown", name=command, found=found))
     return Report(
         stack=stack.name, folder=stack.folder, release=record.current, differences=tuple(dict.fromkeys(differences))
     )

@@ -317,6 +317,30 @@ def test_drift_names_files_and_resources_in_report_and_result(site: Site, capsys
     ]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        PulumiError("pulumi refresh", ["the provider is away"], Plan()),
+        UnusableError("pulumi refresh", "the provider is away", "see to it"),
+    ],
+)
+def test_an_engine_that_fails_is_a_finding_beside_what_differs_in_the_folder(
+    site: Site, error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(*_: Any) -> Plan:
+        raise error
+
+    assert site.deploy("old") == 0
+    by_hand(site, "data/stations.csv")
+    monkeypatch.setattr(Engine, "refresh_preview", failing)
+    report = site.folder / "drift.json"
+    assert site.drift("--report", str(report)) == 1
+    assert [each["kind"] for each in json.loads(report.read_text())["differences"]] == ["edited", "unknown"]
+    told = capsys.readouterr().out
+    assert f"edited        {FOLDER}/data/stations.csv" in told
+    assert "what Pulumi manages wasn't compared: the provider is away" in told
+
+
 def test_a_checkout_that_is_ahead_of_what_is_deployed_is_no_drift(site: Site) -> None:
     assert site.deploy("old") == 0
     token = "databricks:index/notebook:Notebook"
