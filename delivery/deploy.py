@@ -21,7 +21,7 @@ from delivery.deploy_refusals import refuse, remedy_of
 from delivery.manifest import Manifest
 from delivery.plan import Plan
 from delivery.pulumi_cli import Pulumi, PulumiError
-from delivery.record import Document, Holder, Ledger, Record, Run, entry, lives, now
+from delivery.record import Document, Holder, Ledger, Record, Run, entry, lives, now, this_machine
 from delivery.stack import Stack, azure_devops_client, read_stack
 from delivery.workdir import Prepared, prepared
 from delivery.workspace import Workspace
@@ -263,12 +263,15 @@ def _up(pulumi: Pulumi, dead: Holder | None, progress: Progress, reading: Readin
 
 
 def _left_behind(words: str, dead: Holder | None) -> bool:
-    """Whether all processes that hold Pulumi's lock are dead for certain."""
+    """Whether all that hold Pulumi's lock are of the deployment that is dead, and dead for certain as well.
+
+    Pulumi notes a host's name and a process, and hosts can share a name: alone that is no evidence.
+    """
     holders = _LOCKED_BY.findall(words)
-    here = socket.gethostname()
-    return bool(holders) and all(
-        not lives(int(pid)) if host == here else dead is not None and dead.host == host for host, pid in holders
-    )
+    if dead is None or not holders:
+        return False
+    here = dead.machine == this_machine() if dead.machine else dead.host == socket.gethostname()
+    return all(host == dead.host and not (here and lives(int(pid))) for host, pid in holders)
 
 
 def _fail(ledger: Ledger, before: Record, release: Document, error: Exception) -> NoReturn:
@@ -290,15 +293,16 @@ def _has_ended(stack: Stack, run: int) -> bool:
 
 @contextmanager
 def _ending_orderly() -> Iterator[None]:
-    """A pipeline that is cancelled sends SIGINT, then SIGTERM; while Pulumi runs, it gets them itself."""
+    """A cancelled pipeline sends SIGINT, then SIGTERM; a person SIGINT. While Pulumi runs, it gets them itself."""
 
     def end(_number: int, _frame: FrameType | None) -> Any:
         raise _InterruptedError("it was cancelled")
 
-    before = signal.signal(signal.SIGTERM, end)
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     except _InterruptedError:
         raise KeyboardInterrupt from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from delivery.console import Mistake, Progress, RefusedError, UnusableError
@@ -66,7 +67,10 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """Who deploys: a process on a machine, perhaps in a pipeline's run. `since` is in UTC."""
+    """Who deploys: a process on a machine, perhaps in a pipeline's run.
+
+    `since` is in UTC. `machine` is where the process's number means this process, and no other: see `this_machine`.
+    """
 
     id: str
     since: str
@@ -74,6 +78,7 @@ class Holder:
     pid: int
     by: str
     run: Run | None
+    machine: str | None = None
 
     @classmethod
     def myself(cls, by: str) -> "Holder":
@@ -85,6 +90,7 @@ class Holder:
             pid=os.getpid(),
             by=by,
             run=Run.of(os.environ),
+            machine=this_machine(),
         )
 
     @classmethod
@@ -100,9 +106,13 @@ class Holder:
 
     def is_over(self, me: "Holder") -> bool:
         """Whether it is certain that this process has ended: by this machine, or by a later attempt of its run."""
-        if self.host == me.host:
+        both_known = bool(self.machine and me.machine)
+        here = self.machine == me.machine if both_known else self.host == me.host
+        if here and lives(self.pid):
             # Even of an earlier attempt: an agent that dies can leave its steps alive.
-            return not lives(self.pid)
+            return False
+        if here and both_known:
+            return True
         return bool(self.run and me.run and self.run.id == me.run.id and self.run.attempt < me.run.attempt)
 
 
@@ -277,6 +287,21 @@ def lives(pid: int) -> bool:
     except OSError:
         return True
     return True
+
+
+def this_machine() -> str | None:
+    """Where numbers of processes mean the same; None where that can't be known.
+
+    Containers can share a host's name, and each counts its own processes. Linux says which start of the machine it is,
+    and which namespace of processes.
+
+    Source: https://man7.org/linux/man-pages/man7/pid_namespaces.7.html
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return None
 
 
 def now() -> str:

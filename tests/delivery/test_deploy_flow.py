@@ -1,10 +1,12 @@
 """`deploy` and `drift` with an engine that only pretends: every request and step may be the last one."""
 
 import json
+import os
 import secrets
+import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from delivery.__main__ import main
 from delivery.console import Progress, UnusableError
 from delivery.plan import Plan, Step
 from delivery.pulumi_cli import PulumiError
+from delivery.record import Holder
 from delivery.stack import read_stack
 from delivery.workspace import Workspace
 from delivery.workspace_objects import objects_of
@@ -248,10 +251,40 @@ def test_a_lock_of_the_living_is_respected_and_nothing_recorded(site: Site, caps
 
 
 def test_a_lock_of_the_dead_is_taken_away(site: Site) -> None:
-    site.engine.error = UnusableError("pulumi up", LOCKED.format(socket.gethostname(), 2**22 + 1), "look")
+    dead = asdict(Holder.myself("ada")) | {"id": "other", "pid": 2**22 + 1}
+    site.workspace().write_json("lock.json", dead)
+    site.engine.error = UnusableError("pulumi up", LOCKED.format(socket.gethostname(), 2**22 + 2), "look")
     assert site.deploy("new") == 0
     assert site.engine.cancelled == ["prod"]
     assert site.there() == {"new"}
+
+
+def test_a_lock_is_not_taken_away_for_the_name_of_a_host_alone(site: Site) -> None:
+    site.engine.error = UnusableError("pulumi up", LOCKED.format(socket.gethostname(), 2**22 + 1), "look")
+    assert site.deploy("new") == 1
+    assert site.engine.cancelled == []
+
+
+def test_a_lock_of_a_living_engine_outlasts_the_deployment_that_started_it(site: Site) -> None:
+    dead = asdict(Holder.myself("ada")) | {"id": "other", "pid": 2**22 + 1}
+    site.workspace().write_json("lock.json", dead)
+    site.engine.error = UnusableError("pulumi up", LOCKED.format(socket.gethostname(), os.getppid()), "look")
+    assert site.deploy("new") == 1
+    assert site.engine.cancelled == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_deployment_that_is_asked_to_end_outside_the_engine_is_recorded_with_the_reason(
+    site: Site, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert site.deploy("old") == 0
+    with monkeypatch.context() as during:
+        during.setattr(deploy, "put_back", lambda *_: signal.raise_signal(number))
+        assert site.deploy("new") == 130
+    record = site.record()
+    assert (record["state"], record["attempt"]["error"]) == ("failed", "it was cancelled")
+    assert site.workspace().read_json("lock.json") is None
+    assert site.deploy("new") == 0
 
 
 def test_an_unknown_lock_of_another_machine_goes_with_the_deployment_that_was_cut_off_there(site: Site) -> None:

@@ -19,7 +19,7 @@ from delivery.console import Progress, RefusedError, UnusableError
 from delivery.deploy_content import Reading, compare, put_back
 from delivery.manifest import Manifest
 from delivery.pace import EXPORT, Pace
-from delivery.record import Ledger, Record, Run, entry, now
+from delivery.record import Ledger, Record, Run, entry, now, this_machine
 from delivery.workspace import Workspace
 from delivery.workspace_objects import Object, normal, objects_of
 from rehearsal.databricks import create_app
@@ -352,11 +352,20 @@ def left_behind(workspace: Workspace, **changes: Any) -> None:
 
 
 def test_the_lock_of_a_dead_process_of_this_machine_is_taken_over(workspace: Workspace) -> None:
-    left_behind(workspace, host=socket.gethostname(), pid=2**22 + 1)
+    left_behind(workspace, host=socket.gethostname(), machine=this_machine(), pid=2**22 + 1)
     with Ledger(workspace, Progress()).turn("bo") as dead:
         assert dead is not None
         assert dead.by == "ada"
     assert workspace.read_json("lock.json") is None
+
+
+@pytest.mark.parametrize("machine", [None, "another start of it pid:[1]"])
+def test_a_machine_that_only_has_the_same_name_does_not_say_who_is_dead(
+    workspace: Workspace, machine: str | None
+) -> None:
+    left_behind(workspace, host=socket.gethostname(), machine=machine, pid=2**22 + 1)
+    with pytest.raises(RefusedError, match="--take-over"), Ledger(workspace, Progress()).turn("bo"):
+        pytest.fail("it may be alive, in another container")
 
 
 def test_a_later_attempt_of_the_same_run_takes_over(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -404,7 +413,7 @@ def test_an_earlier_attempt_that_lives_on_this_machine_keeps_its_turn(
     for name, value in (("TF_BUILD", "True"), ("BUILD_BUILDID", "7"), ("SYSTEM_STAGEATTEMPT", "2")):
         monkeypatch.setenv(name, value)
     run = {"id": 7, "number": "20261124.7", "attempt": [1, 1]}
-    left_behind(workspace, run=run, host=socket.gethostname(), pid=os.getppid())
+    left_behind(workspace, run=run, host=socket.gethostname(), machine=this_machine(), pid=os.getppid())
     with pytest.raises(RefusedError, match="is under way"), Ledger(workspace, Progress()).turn("bo"):
         pytest.fail("both are in")
 
