@@ -17,9 +17,8 @@ from delivery import azure_devops_builds as runs
 from delivery.commands import Add
 from delivery.console import Mistake, Progress, RefusedError, UnusableError, agent_command, shortened, tell
 from delivery.deploy_content import Content, Reading, put_back
-from delivery.deploy_refusals import refuse, remedy_of
-from delivery.manifest import Manifest
-from delivery.plan import Plan
+from delivery.deploy_refusals import by_an_administrator, goes_back, refuse, refuse_to_overtake
+from delivery.plan import GUARDED, Plan, area, is_guarded
 from delivery.pulumi_cli import Pulumi, PulumiError
 from delivery.record import Document, Holder, Ledger, Record, Run, entry, lives, now, this_machine
 from delivery.stack import Stack, azure_devops_client, read_stack
@@ -33,8 +32,9 @@ workspace folder (.release/record.json).
 
 Refused, before anything is changed: an artifact that isn't as it was packaged; a change of the control plane or of a
 gate; the deletion or replacement of the folder or of what is protected. The message says which command an
-administrator runs. Files of the release that were edited or deleted by hand are put back; what isn't of the release is
-reported and left alone.
+administrator runs. A rollback (a build older than one that was deployed, started by hand) leaves control plane and gate
+as they are today, and names what it leaves. Files of the release that were edited or deleted by hand are put back; what
+isn't of the release is reported and left alone.
 
 Interrupted or killed at any moment, it can be repeated: it goes on from there.
 """
@@ -51,12 +51,16 @@ _LOCKED_BY = re.compile(r"created by \S*@(\S+) \(pid (\d+)\)")
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What was deployed, and what was found in the folder. `put_back` and strays are paths below it."""
+    """What was deployed, and what was found in the folder. `put_back` and strays are paths below it.
+
+    `left` names what the release has otherwise, and a rollback leaves as it is: of control plane and gate.
+    """
 
     release: Document
     resources: dict[str, int]
     content: Content
     put_back: tuple[str, ...]
+    left: tuple[str, ...]
 
 
 class _InterruptedError(Exception):
@@ -88,6 +92,7 @@ def _command(options: argparse.Namespace) -> int:
         outcome = deploy(artifact, stack, tuple(approvers), progress, take_over=options.take_over)
     release = outcome.release
     lines = [f"{release['version']} is deployed to {stack.folder}: content {release['content']}"]
+    lines += [f"left as it is today, and not as in that release: {each}" for each in outcome.left]
     lines += shortened([f"stray, not of the release: {stack.folder}/{path}" for path in outcome.content.strays])
     commands = [
         agent_command("task.setvariable", str(release[name]), variable=name, isOutput="true")
@@ -98,6 +103,7 @@ def _command(options: argparse.Namespace) -> int:
         "resources": outcome.resources,
         "putBack": list(outcome.put_back),
         "strays": list(outcome.content.strays),
+        "left": list(outcome.left),
     }
     tell(lines, document, as_json=options.json, agent_commands=commands)
     return 0
@@ -129,6 +135,11 @@ def deploy(
                 entering.result()  # what is wrong there is told first: this may follow from it
                 raise
             site = entering.result()
+        left = _guarded(plan) if site.goes_back else ()
+        exclude = (GUARDED,) if left else ()
+        if left:
+            progress.step(f"a rollback: it leaves as it is today {', '.join(left)}")
+            plan = _previewed(pulumi, progress, exclude)
         refuse(plan, stack.name)
         told = ", ".join(f"{operation} {count}" for operation, count in plan.counts().items())
         progress.step(f"  {told or 'nothing differs'}")
@@ -137,7 +148,7 @@ def deploy(
         before = ledger.begin(artifact.manifest, objects, release)
         try:
             progress.step(f"pulumi up --stack {stack.name}")
-            counts = _up(pulumi, site.dead, progress, site.reading)
+            counts = _up(pulumi, site.dead, progress, site.reading, exclude)
             progress.step(f"reading {len(objects):,} files back")
             right = site.reading.right(progress)
             content, changed = put_back(site.workspace, objects, artifact.folder, progress, right)
@@ -149,18 +160,22 @@ def deploy(
         deployed = {**release, "deployed_at": now()}
         ledger.finish(before, deployed)
     progress.step(f"recorded in {stack.folder}/.release")
-    return Outcome(release=deployed, resources=counts, content=content, put_back=changed)
+    return Outcome(release=deployed, resources=counts, content=content, put_back=changed, left=left)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Site:
-    """The workspace folder, in which it is this deployment's turn; `dead` is who had it before and was killed."""
+    """The workspace folder, in which it is this deployment's turn.
+
+    `dead` is who had it before and was killed. `goes_back` says whether the release is older than one that was here.
+    """
 
     workspace: Workspace
     objects: tuple[Object, ...]
     by: str
     ledger: Ledger
     dead: Holder | None
+    goes_back: bool
     reading: Reading
 
 
@@ -177,16 +192,25 @@ def _enter(
     ledger = Ledger(workspace, progress, lambda run: _has_ended(stack, run))
     dead = held.enter_context(ledger.turn(by, take_over))
     record = ledger.read()
-    _refuse_to_overtake(record, artifact.manifest, stack)
+    refuse_to_overtake(record, artifact.manifest, stack.name)
     reading = held.enter_context(Reading(workspace, objects))
     reading.begin(_left_alone(objects, ledger, record))
-    return _Site(workspace=workspace, objects=objects, by=by, ledger=ledger, dead=dead, reading=reading)
+    return _Site(
+        workspace=workspace,
+        objects=objects,
+        by=by,
+        ledger=ledger,
+        dead=dead,
+        goes_back=goes_back(record, artifact.manifest),
+        reading=reading,
+    )
 
 
 def _refuse_elsewhere(folder: object, wanted: str, stack: Stack) -> None:
     if folder != wanted:
         found = f"the release has the folder {wanted}, and the stack {folder or 'none: it was never deployed'}"
-        raise RefusedError([Mistake(key=stack.name, found=found, remedy=remedy_of(stack.name))])
+        remedy = by_an_administrator(f"pulumi up --stack {stack.name}")
+        raise RefusedError([Mistake(key=stack.name, found=found, remedy=remedy)])
 
 
 def _left_alone(objects: Sequence[Object], ledger: Ledger, record: Record) -> list[Object]:
@@ -194,17 +218,6 @@ def _left_alone(objects: Sequence[Object], ledger: Ledger, record: Record) -> li
     last = (record.current or {}).get("content")
     known = {each.path: each.normal for each in (ledger.release(last) if last else None) or ()}
     return [each for each in objects if known.get(each.path) == each.normal]
-
-
-def _refuse_to_overtake(record: Record, manifest: Manifest, stack: Stack) -> None:
-    """Builds of two merges may end in the other order, and releases start so. What a person starts may go back."""
-    current = (record.current or {}).get("build")
-    if os.environ.get("BUILD_REASON") != "ResourceTrigger" or not current or not manifest.build:
-        return
-    if manifest.build.id < current["id"]:
-        found = f"build {manifest.build.number} is older than {current['number']}, which is deployed to {stack.name}"
-        remedy = "nothing is to be done: the newer release has this one's changes. To go back, start a rollback"
-        raise RefusedError([Mistake(key="release", found=found, remedy=remedy)])
 
 
 def approvers_of(stack: Stack, project_name: str | None, progress: Progress) -> Sequence[str]:
@@ -222,15 +235,23 @@ def approvers_of(stack: Stack, project_name: str | None, progress: Progress) -> 
     return list(dict.fromkeys(name for each in found if each.stage == stage for name in each.by))
 
 
-def _previewed(pulumi: Pulumi, progress: Progress) -> Plan:
+def _previewed(pulumi: Pulumi, progress: Progress, exclude: tuple[str, ...] = ()) -> Plan:
     progress.step(f"pulumi preview --stack {pulumi.stack}")
     try:
-        return pulumi.preview(progress=progress)
+        return pulumi.preview(exclude=exclude, progress=progress)
     except PulumiError as error:
         # The engine itself refuses to delete what is protected.
+        remedy = (
+            "nothing was changed. Correct what is named; what is protected, an administrator frees: "
+            f"pulumi state unprotect --stack {pulumi.stack} URN. Then deploy again"
+        )
         problems = error.reasons or ("it fails",)
-        mistakes = [Mistake(key="pulumi preview", found=each, remedy=remedy_of(pulumi.stack)) for each in problems]
-        raise RefusedError(mistakes) from None
+        raise RefusedError([Mistake(key="pulumi preview", found=each, remedy=remedy) for each in problems]) from None
+
+
+def _guarded(plan: Plan) -> tuple[str, ...]:
+    """What the plan would change of control plane and gate."""
+    return tuple(f"{area(step)} {step.kind} {step.name}" for step in plan.changes if is_guarded(step))
 
 
 class _LockedError(Exception):
@@ -241,11 +262,13 @@ class _LockedError(Exception):
         self.mistake = mistake
 
 
-def _up(pulumi: Pulumi, dead: Holder | None, progress: Progress, reading: Reading) -> dict[str, int]:
+def _up(
+    pulumi: Pulumi, dead: Holder | None, progress: Progress, reading: Reading, exclude: tuple[str, ...]
+) -> dict[str, int]:
     """`pulumi up`; gives how many resources it has changed, by operation."""
     for first in (True, False):
         try:
-            counts = pulumi.up(progress, after=reading.after).counts()
+            counts = pulumi.up(progress, exclude=exclude, after=reading.after).counts()
             return {str(operation): count for operation, count in counts.items()}
         except (PulumiError, UnusableError) as error:
             if not _LOCKED.search(str(error)):

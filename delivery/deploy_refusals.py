@@ -1,11 +1,16 @@
 """What a release may not do: it changes Databricks, and leaves alone what guards it.
 
 The identity of the pipeline has no rights over its own gates, so such a plan would fail half-way. And what is protected
-goes by an administrator's hand alone.
+goes by an administrator's hand alone. The commands for the administrator deploy no notebooks: of those the record of
+releases would know nothing.
 """
 
+import os
+
 from delivery.console import Mistake, RefusedError
-from delivery.plan import Plan, Step, area
+from delivery.manifest import Manifest
+from delivery.plan import GUARDED, Plan, Step, area, is_guarded
+from delivery.record import Document, Record
 
 DATABRICKS = "databricks:"
 # What a release may create, update and, where it isn't protected, delete.
@@ -23,7 +28,7 @@ def refuse(plan: Plan, stack: str) -> None:
         RefusedError: with every step that is too much, and the command with which an administrator makes it.
     """
     mistakes = [
-        Mistake(key=f"{step.operation} {step.kind} {step.name}", found=found, remedy=remedy_of(stack))
+        Mistake(key=f"{step.operation} {step.kind} {step.name}", found=found, remedy=remedy_of(step, stack))
         for step in plan.changes
         if (found := problem_of(step))
     ]
@@ -34,7 +39,7 @@ def refuse(plan: Plan, stack: str) -> None:
 def problem_of(step: Step) -> str | None:
     """Why a release may not make this step; None if it may."""
     where = area(step)
-    if where in ("control plane", "gate"):
+    if is_guarded(step):
         return f"it changes the {where}, and a release changes Databricks alone"
     if not step.type.startswith(DATABRICKS):
         return f"it changes a resource of type {step.type}, and a release changes Databricks alone"
@@ -47,6 +52,63 @@ def problem_of(step: Step) -> str | None:
     return None
 
 
-def remedy_of(stack: str) -> str:
-    """Who does it instead, and how."""
-    return f"nothing was changed. An administrator does this, with the same commit: pulumi up --stack {stack}"
+def remedy_of(step: Step, stack: str) -> str:
+    """Who makes such a step instead, and how."""
+    if is_guarded(step):
+        command = only_guarded(stack)
+    elif step.protected:
+        command = f"pulumi state unprotect --stack {stack} '{step.urn}', and then the release again"
+    elif "protect" in step.changed:
+        command = f"pulumi state protect --stack {stack} '{step.urn}', and then the release again"
+    else:
+        command = f"pulumi up --stack {stack}"
+    return by_an_administrator(command)
+
+
+def only_guarded(stack: str) -> str:
+    """The command that changes control plane and gate of a stack, and nothing in Databricks."""
+    return f"pulumi up --stack {stack} --target '{GUARDED}'"
+
+
+def by_an_administrator(command: str) -> str:
+    """The remedy that has this command."""
+    return f"nothing was changed. An administrator does this, with the same commit: {command}"
+
+
+def refuse_to_overtake(record: Record, manifest: Manifest, stack: str) -> None:
+    """Refuses to put an older build over a newer one where nobody has asked for it.
+
+    Builds of two merges may end in the other order, and releases start so. A newer one whose deployment was cut off or
+    has failed counts as well: it is to be finished, and the folder may hold a part of it.
+
+    Args:
+        record: what is deployed, and what was begun.
+        manifest: of the release that is to be deployed.
+        stack: the stack's name.
+
+    Raises:
+        RefusedError: a run that started by itself, with an older build.
+    """
+    if os.environ.get("BUILD_REASON") != "ResourceTrigger":
+        return
+    for release, how in ((record.current, "is deployed to"), (record.attempt, "has begun to be deployed to")):
+        if release and _is_older(manifest, release):
+            found = f"build {manifest.build and manifest.build.number} is older than {release['build']['number']}, "
+            remedy = "nothing is to be done: the newer release has this one's changes. To go back, start a rollback"
+            raise RefusedError([Mistake(key="release", found=f"{found}which {how} {stack}", remedy=remedy)])
+
+
+def goes_back(record: Record, manifest: Manifest) -> bool:
+    """Whether the release is older than one that has been deployed, or has begun to be: a rollback, by hand.
+
+    What starts by itself and is older than what is there is refused before; see `refuse_to_overtake`.
+    """
+    known = (record.current, record.attempt, *record.history)
+    return os.environ.get("BUILD_REASON") != "ResourceTrigger" and any(
+        _is_older(manifest, release) for release in known if release
+    )
+
+
+def _is_older(manifest: Manifest, release: Document) -> bool:
+    build = release["build"]
+    return bool(manifest.build and build and manifest.build.id < build["id"])

@@ -1,7 +1,7 @@
 """Putting the recorded release back."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,8 @@ from pathlib import Path
 from delivery import azure_devops_builds as runs
 from delivery.console import Mistake, Progress, RefusedError
 from delivery.deploy_content import put_back
-from delivery.deploy_refusals import problem_of
+from delivery.deploy_refusals import only_guarded, problem_of
+from delivery.plan import GUARDED, Step, is_guarded
 from delivery.pulumi_cli import Pulumi
 from delivery.record import Ledger, Record
 from delivery.stack import Stack, azure_devops_client
@@ -79,13 +80,22 @@ def repair(artifact: Prepared, place: Place, progress: Progress, *, take_over: b
     pulumi, workspace, stack = place.pulumi, place.workspace, place.stack
     with place.ledger.turn(workspace.user(), take_over):
         plan = pulumi.preview(refresh=True, progress=progress)
-        forbidden = [step for step in plan.changes if problem_of(step)]
-        if forbidden:
-            progress.step(
-                f"not put back: {', '.join(f'{step.kind} {step.name}' for step in forbidden)}. "
-                f"An administrator does it: pulumi up --refresh --stack {stack.name}"
-            )
-        elif plan.changes:
+        left = [step for step in plan.changes if problem_of(step)]
+        exclude: list[str] = []
+        if left:
+            _tell(left, stack, progress)
+            # Only what the state knows can be named; what is still forbidden then keeps Pulumi from all of it.
+            others = [step.urn for step in left if not is_guarded(step) and step.operation != "create"]
+            exclude = [GUARDED, *others]
+            plan = pulumi.preview(refresh=True, exclude=exclude, progress=progress)
+        if plan.changes and not any(map(problem_of, plan.changes)):
             progress.step(f"pulumi up --refresh --stack {stack.name}")
-            pulumi.up(progress, refresh=True)
+            pulumi.up(progress, refresh=True, exclude=exclude)
         put_back(workspace, objects_of(artifact.folder, stack.name), artifact.folder, progress)
+
+
+def _tell(left: Sequence[Step], stack: Stack, progress: Progress) -> None:
+    for step in left:
+        progress.step(f"not put back: {step.kind} {step.name}: {problem_of(step)}")
+    if any(map(is_guarded, left)):
+        progress.step(f"an administrator does it: {only_guarded(stack.name)} --refresh")

@@ -16,6 +16,10 @@ with its checks, and who approves. `permissions`: who may do what in the folder,
 itself. `notebooks`: notebooks, files and the folders that they are in. `jobs`: the jobs.
 """
 
+# All of the control plane and of the gates, as `--target` and `--exclude` of Pulumi take it: `**` is any text
+# (https://www.pulumi.com/docs/iac/cli/commands/pulumi_up/).
+GUARDED = "**:azuredevops:**"
+
 Operation: TypeAlias = Literal["create", "update", "replace", "delete", "same", "read", "import"]
 
 # What stands for a secret in the engine's events
@@ -125,6 +129,11 @@ def area(step: Step) -> Area:
         if token.startswith((f"{_OWN}azuredevops:", "azuredevops:")):
             return "control plane"
     return "other"
+
+
+def is_guarded(step: Step) -> bool:
+    """Whether the step concerns the control plane or a gate, which an administrator alone changes."""
+    return area(step) in ("control plane", "gate")
 
 
 def plan_of(events: Iterable[Mapping[str, Any]]) -> Plan:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -61,18 +61,19 @@ class Pulumi:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 
-    def preview(self, *, refresh: bool = False, progress: Progress | None = None) -> Plan:
+    def preview(self, *, refresh: bool = False, exclude: Sequence[str] = (), progress: Progress | None = None) -> Plan:
         """What `up` would do. Changes nothing.
 
         Args:
             refresh: ask the services first what is there, rather than believe the state.
+            exclude: what is left as it is, whatever the program says: URNs, in which `**` is any text.
             progress: hears how far it is.
 
         Raises:
             PulumiError: the engine fails, or refuses: for example to delete what is protected.
             UnusableError: it doesn't even begin: no `pulumi`, no such stack, the backend can't be reached.
         """
-        return self._watched(["preview", *(["--refresh"] if refresh else [])], _looked_at(progress))
+        return self._watched(["preview", *_options(refresh, exclude)], _looked_at(progress))
 
     def refresh_preview(self, progress: Progress | None = None) -> Plan:
         """How the services differ from the state: what `refresh` would take over. Changes nothing; raises likewise."""
@@ -83,6 +84,7 @@ class Pulumi:
         progress: Progress | None = None,
         *,
         refresh: bool = False,
+        exclude: Sequence[str] = (),
         after: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> Plan:
         """Brings the stack to what the program says, without another preview; gives the steps that were made.
@@ -90,13 +92,14 @@ class Pulumi:
         Args:
             progress: hears of each resource that was changed.
             refresh: ask the services first what is there, rather than believe the state.
+            exclude: as in `preview`.
             after: is given the metadata of each step that is done.
 
         Raises:
             PulumiError: it has failed on the way; what was done is in its `plan`, and in the stack's state.
             UnusableError: as in `preview`.
         """
-        arguments = ["up", "--yes", "--skip-preview", *(["--refresh"] if refresh else [])]
+        arguments = ["up", "--yes", "--skip-preview", *_options(refresh, exclude)]
         told = _done(progress)
 
         def hear(event: Mapping[str, Any]) -> None:
@@ -234,6 +237,10 @@ def _passed_on(process: subprocess.Popen[str]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _options(refresh: bool, exclude: Sequence[str]) -> list[str]:
+    return [*(["--refresh"] if refresh else []), *(f"--exclude={each}" for each in exclude)]
 
 
 def _looked_at(progress: Progress | None) -> Callable[[Mapping[str, Any]], None]:

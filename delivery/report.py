@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from delivery.cells import CellChange
+from delivery.deploy_refusals import only_guarded
 from delivery.preview_changes import Change, Value
 from delivery.preview_files import FileDifference
 from delivery.report_text import Code, Difference, Item, Section, Words, plain
@@ -79,7 +80,7 @@ class Report:
         refused = sorted({each.stack for each in self.changes if each.area in ("control plane", "gate")})
         told = [
             f"The release pipeline refuses to change control plane and gate of {stack}: after the merge an "
-            f"administrator runs pulumi up --stack {stack}."
+            f"administrator runs {only_guarded(stack)}."
             for stack in refused
         ]
         return [*told, "What is deployed is what this pull request would deploy."] if self.empty else told

@@ -5,10 +5,10 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from databricks.sdk.service.workspace import ImportFormat
@@ -16,7 +16,7 @@ from databricks.sdk.service.workspace import ImportFormat
 from delivery import deploy, drift, drift_repair
 from delivery.__main__ import main
 from delivery.console import Progress, UnusableError
-from delivery.plan import Plan, Step
+from delivery.plan import GUARDED, Plan, Step, is_guarded
 from delivery.pulumi_cli import PulumiError
 from delivery.record import Holder
 from delivery.stack import read_stack
@@ -43,6 +43,9 @@ class Engine:
 
     project: Path
     stack: str
+    planned: tuple[Step, ...] = ()
+    excluded: list[Sequence[str]] = field(default_factory=list)
+    obeys: bool = True
     drifted: tuple[Step, ...] = ()
     error: Exception | None = None
     cancelled: list[str] = field(default_factory=list)
@@ -50,8 +53,9 @@ class Engine:
     def outputs(self) -> dict[str, Any]:
         return {"folder": FOLDER}
 
-    def preview(self, **_: Any) -> Plan:
-        return Plan()
+    def preview(self, *, exclude: Sequence[str] = (), **_: Any) -> Plan:
+        obeyed = bool(exclude) and self.obeys
+        return Plan(steps=tuple(step for step in self.planned if not (obeyed and is_guarded(step))))
 
     def refresh_preview(self, _: Progress) -> Plan:
         return Plan(steps=self.drifted)
@@ -65,10 +69,12 @@ class Engine:
         progress: Progress,
         *,
         refresh: bool = False,
+        exclude: Sequence[str] = (),
         after: Callable[[Mapping[str, Any]], None] = lambda _: None,
     ) -> Plan:
         if self.error:
             raise self.error
+        self.excluded.append(exclude)
         workspace = Workspace.of(read_stack(self.project, self.stack))
         for each in objects_of(self.project, self.stack):
             workspace.write(each, (self.project / each.source).read_bytes())
@@ -296,20 +302,93 @@ def test_an_unknown_lock_of_another_machine_goes_with_the_deployment_that_was_cu
     assert site.engine.cancelled == ["prod"]
 
 
+def newer(site: Site, what: Literal["current", "attempt"] = "current") -> Any:
+    """Lets what is recorded be of a later build than any other here; gives the record."""
+    told = site.record()
+    later = {"id": told[what]["build"]["id"] + 1, "number": "20261123.5"}
+    for each in (told[what], *(told["history"][:1] if what == "current" else ())):
+        each["build"] = later
+    site.workspace().write_json("record.json", told)
+    return told
+
+
 def test_a_release_that_started_by_itself_does_not_put_an_older_build_over_a_newer_one(
     site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert site.deploy("new") == 0
-    newer = site.record()
-    newer["current"]["build"] = {"id": newer["current"]["build"]["id"] + 1, "number": "20261123.5"}
-    site.workspace().write_json("record.json", newer)
+    record = newer(site)
     monkeypatch.setenv("BUILD_REASON", "ResourceTrigger")
     assert site.deploy("old") == 1
     assert "is older than 20261123.5, which is deployed to prod" in capsys.readouterr().err
-    assert (site.there(), site.record()) == ({"new"}, newer)
+    assert (site.there(), site.record()) == ({"new"}, record)
     monkeypatch.setenv("BUILD_REASON", "Manual")  # a rollback
     assert site.deploy("old") == 0
     assert site.there() == {"old"}
+
+
+def test_a_newer_build_that_is_half_deployed_is_not_overtaken_either(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert site.deploy("old") == 0
+    site.engine.error = PulumiError("pulumi up", ["no quota left"], Plan())
+    assert site.deploy("new") == 1
+    record = newer(site, "attempt")
+    site.engine.error = None
+    monkeypatch.setenv("BUILD_REASON", "ResourceTrigger")
+    assert site.deploy("old") == 1
+    assert "is older than 20261123.5, which has begun to be deployed to prod" in capsys.readouterr().err
+    assert site.record() == record
+
+
+def guarded(component: str = "DeploymentGate", kind: str = "CheckApproval") -> Step:
+    token = f"azuredevops:index/{kind[0].lower()}{kind[1:]}:{kind}"
+    outer = f"databricks-cicd:azuredevops:{component}"
+    urn = f"urn:pulumi:prod::databricks-cicd::{outer}${token}::the-{kind.lower()}"
+    return Step(operation="update", urn=urn, type=token, name=f"the-{kind.lower()}", components=(outer,))
+
+
+def test_a_rollback_leaves_control_plane_and_gate_as_they_are_and_names_what_it_leaves(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert site.deploy("new") == 0
+    newer(site)
+    site.engine.planned = (guarded(), guarded("BranchPolicies", "BranchPolicyMinReviewers"))
+    monkeypatch.setenv("BUILD_REASON", "Manual")
+    capsys.readouterr()
+    assert site.deploy("old", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["left"] == [
+        "gate CheckApproval the-checkapproval",
+        "control plane BranchPolicyMinReviewers the-branchpolicyminreviewers",
+    ]
+    assert site.there() == {"old"}
+    assert site.engine.excluded == [(), (GUARDED,)]
+    # What lies between the two is older than something that was there, too.
+    assert site.deploy("new") == 0
+    assert "left as it is today, and not as in that release: gate CheckApproval" in capsys.readouterr().out
+
+
+def test_a_release_that_is_no_rollback_may_not_change_a_gate(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert site.deploy("old") == 0
+    record = site.record()
+    site.engine.planned = (guarded(),)
+    for reason in ("Manual", "ResourceTrigger"):
+        monkeypatch.setenv("BUILD_REASON", reason)
+        assert site.deploy("new") == 1
+        assert f"pulumi up --stack prod --target '{GUARDED}'" in capsys.readouterr().err
+    assert (site.there(), site.record()) == ({"old"}, record)
+
+
+def test_a_rollback_is_refused_where_the_engine_would_change_a_gate_all_the_same(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert site.deploy("new") == 0
+    record = newer(site)
+    site.engine.planned, site.engine.obeys = (guarded(),), False
+    assert site.deploy("old") == 1
+    assert "it changes the gate" in capsys.readouterr().err
+    assert (site.there(), site.record()) == ({"new"}, record)
 
 
 def by_hand(site: Site, path: str) -> None:
@@ -419,5 +498,24 @@ def test_mistakes_of_the_engine_before_anything_is_done_name_the_administrators_
     assert site.deploy("new") == 1
     told = capsys.readouterr().err
     assert "it is protected" in told
-    assert "pulumi up --stack prod" in told
+    assert "pulumi state unprotect --stack prod" in told
     assert site.record() is None
+
+
+def test_a_gate_that_has_drifted_does_not_keep_the_rest_from_being_put_back(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert site.deploy("old") == 0
+    by_hand(site, "data/stations.csv")
+    token = "databricks:index/permissions:Permissions"
+    urn = f"urn:pulumi:prod::databricks-cicd::databricks-cicd:databricks:FolderPermissions${token}::access"
+    site.engine.planned = (guarded(), Step(operation="update", urn=urn, type=token, name="access"))
+    assert site.drift("--repair", "--artifact", str(site.releases["old"])) == 0
+    assert site.engine.excluded == [(), [GUARDED]]
+    told = capsys.readouterr().err
+    assert "not put back: CheckApproval the-checkapproval: it changes the gate" in told
+    assert f"an administrator does it: pulumi up --stack prod --target '{GUARDED}' --refresh" in told
+    site.engine.obeys = False
+    by_hand(site, "data/stations.csv")
+    assert site.drift("--repair", "--artifact", str(site.releases["old"])) == 0
+    assert len(site.engine.excluded) == 2

@@ -25,6 +25,11 @@ PARTS = {
 }
 
 
+# Neither deploys notebooks, of which the record would know nothing.
+GUARDED_ONLY = "up --stack prod --target '**:azuredevops:**'"
+UNPROTECT = "state unprotect --stack prod 'urn:pulumi:prod::databricks-cicd::"
+
+
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
     folder = tmp_path_factory.mktemp("release")
@@ -108,26 +113,31 @@ def step(component: str, operation: Operation = "update", **more: Any) -> Step:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "words"),
+    ("wrong", "words", "command"),
     [
-        (step("databricks-cicd:azuredevops:DeploymentGate"), "changes the gate"),
-        (step("databricks-cicd:azuredevops:DeploymentGate", "create"), "changes the gate"),
-        (step("databricks-cicd:azuredevops:DeploymentGate", "delete"), "changes the gate"),
-        (step("databricks-cicd:azuredevops:BranchPolicies"), "changes the control plane"),
-        (step("databricks-cicd:somewhere:Else", "create"), "kubernetes"),
-        (step("databricks-cicd:databricks:WorkspaceFolder", "replace"), "deletes or replaces the folder"),
-        (step("databricks-cicd:databricks:WorkspaceFolder", "delete", protected=True), "what is protected"),
-        (step("databricks-cicd:databricks:FolderPermissions", "delete", protected=True), "what is protected"),
-        (step("databricks-cicd:databricks:FolderPermissions", changed=("protect",)), "protected from deletion"),
+        (step("databricks-cicd:azuredevops:DeploymentGate"), "changes the gate", GUARDED_ONLY),
+        (step("databricks-cicd:azuredevops:DeploymentGate", "create"), "changes the gate", GUARDED_ONLY),
+        (step("databricks-cicd:azuredevops:DeploymentGate", "delete"), "changes the gate", GUARDED_ONLY),
+        (step("databricks-cicd:azuredevops:BranchPolicies"), "changes the control plane", GUARDED_ONLY),
+        (step("databricks-cicd:somewhere:Else", "create"), "kubernetes", "up --stack prod"),
+        (step("databricks-cicd:databricks:WorkspaceFolder", "replace"), "replaces the folder", "up --stack prod"),
+        (step("databricks-cicd:databricks:WorkspaceFolder", "delete", protected=True), "is protected", UNPROTECT),
+        (step("databricks-cicd:databricks:FolderPermissions", "delete", protected=True), "is protected", UNPROTECT),
+        (
+            step("databricks-cicd:databricks:FolderPermissions", protected=True, changed=("protect",)),
+            "is protected",
+            UNPROTECT,
+        ),
+        (step("databricks-cicd:databricks:FolderPermissions", changed=("protect",)), "is protected", "state protect"),
     ],
 )
-def test_a_plan_that_does_too_much_is_refused_as_a_whole(wrong: Step, words: str) -> None:
+def test_a_plan_that_does_too_much_is_refused_as_a_whole(wrong: Step, words: str, command: str) -> None:
     allowed = step("databricks-cicd:databricks:Notebooks")
     with pytest.raises(RefusedError) as raised:
         refuse(Plan(steps=(allowed, wrong)), "prod")
     [mistake] = raised.value.mistakes
     assert words in mistake.found
-    assert "pulumi up --stack prod" in mistake.remedy
+    assert f"An administrator does this, with the same commit: pulumi {command}" in mistake.remedy
 
 
 def test_notebooks_jobs_and_permissions_are_a_releases_own() -> None:
