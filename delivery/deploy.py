@@ -18,6 +18,7 @@ from delivery.commands import Add
 from delivery.console import Mistake, Progress, RefusedError, UnusableError, agent_command, shortened, tell
 from delivery.deploy_content import Content, Reading, put_back
 from delivery.deploy_refusals import by_an_administrator, goes_back, refuse, refuse_to_overtake
+from delivery.deploy_strays import Standing
 from delivery.plan import GUARDED, Plan, area, is_guarded
 from delivery.pulumi_cli import Pulumi, PulumiError
 from delivery.record import Document, Holder, Ledger, Record, Run, entry, lives, now, this_machine
@@ -32,9 +33,10 @@ workspace folder (.release/record.json).
 
 Refused, before anything is changed: an artifact that isn't as it was packaged; a change of the control plane or of a
 gate; the deletion or replacement of the folder or of what is protected. The message says which command an
-administrator runs. A rollback (a build older than one that was deployed, started by hand) leaves control plane and gate
-as they are today, and names what it leaves. Files of the release that were edited or deleted by hand are put back; what
-isn't of the release is reported and left alone.
+administrator runs. So is what somebody has put where the release has a new file, or into a folder that it removes. A
+rollback (a build older than one that was deployed, started by hand) leaves control plane and gate as they are today,
+and names what it leaves. Files of the release that were edited or deleted by hand are put back; what isn't of the
+release is reported and left alone.
 
 Interrupted or killed at any moment, it can be repeated: it goes on from there.
 """
@@ -141,6 +143,7 @@ def deploy(
             progress.step(f"a rollback: it leaves as it is today {', '.join(left)}")
             plan = _previewed(pulumi, progress, exclude)
         refuse(plan, stack.name)
+        site.standing.refuse_strays(plan, site.objects)
         told = ", ".join(f"{operation} {count}" for operation, count in plan.counts().items())
         progress.step(f"  {told or 'nothing differs'}")
         ledger, objects = site.ledger, site.objects
@@ -176,6 +179,7 @@ class _Site:
     ledger: Ledger
     dead: Holder | None
     goes_back: bool
+    standing: Standing
     reading: Reading
 
 
@@ -193,8 +197,12 @@ def _enter(
     dead = held.enter_context(ledger.turn(by, take_over))
     record = ledger.read()
     refuse_to_overtake(record, artifact.manifest, stack.name)
+    last, begun = (_holds(ledger, release) for release in (record.current, record.attempt))
+    recorded = {(each.path, each.kind) for each in (*last, *begun)}
+    there = workspace.tree(folders=True)
     reading = held.enter_context(Reading(workspace, objects))
-    reading.begin(_left_alone(objects, ledger, record))
+    known = {each.path: each.normal for each in last}
+    reading.begin([each for each in objects if known.get(each.path) == each.normal])
     return _Site(
         workspace=workspace,
         objects=objects,
@@ -202,6 +210,7 @@ def _enter(
         ledger=ledger,
         dead=dead,
         goes_back=goes_back(record, artifact.manifest),
+        standing=Standing(workspace=workspace, there=there, recorded=recorded),
         reading=reading,
     )
 
@@ -213,11 +222,9 @@ def _refuse_elsewhere(folder: object, wanted: str, stack: Stack) -> None:
         raise RefusedError([Mistake(key=stack.name, found=found, remedy=remedy)])
 
 
-def _left_alone(objects: Sequence[Object], ledger: Ledger, record: Record) -> list[Object]:
-    """What the release that was deployed last has as well."""
-    last = (record.current or {}).get("content")
-    known = {each.path: each.normal for each in (ledger.release(last) if last else None) or ()}
-    return [each for each in objects if known.get(each.path) == each.normal]
+def _holds(ledger: Ledger, release: Document | None) -> tuple[Object, ...]:
+    """What a recorded release puts into the workspace, as far as that is kept."""
+    return (ledger.release(release["content"]) if release else None) or ()
 
 
 def approvers_of(stack: Stack, project_name: str | None, progress: Progress) -> Sequence[str]:

@@ -28,16 +28,21 @@ Answer = TypeVar("Answer")
 RETRY_SECONDS = 120
 # As many as the client keeps connections for.
 AT_ONCE = 16
+FOLDER = "directory"  # a folder's kind
 RECORD = ".release"  # where below the folder the releases are recorded (components/naming.py)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """Something in the folder: `path` below it; `kind` is `notebook`, `file`, or what else Databricks calls it."""
+    """Something in the folder: `path` below it; `kind` is `notebook`, `file`, or what else Databricks calls it.
+
+    `modified_at` is the service's time of the last change, in milliseconds; None where it doesn't say.
+    """
 
     path: str
     kind: str
     language: str | None
+    modified_at: int | None
 
 
 class Workspace:
@@ -67,8 +72,11 @@ class Workspace:
         folder = stack.folder.removeprefix("/Workspace") if stack.folder.startswith("/Workspace/") else stack.folder
         return cls(client, folder, Pace.of(stack.settings))
 
-    def tree(self) -> dict[str, Found]:
+    def tree(self, *, folders: bool = False) -> dict[str, Found]:
         """Everything in the folder but folders and the record, by path below it; empty where there is no folder.
+
+        Args:
+            folders: give these, too.
 
         Raises:
             UnusableError: Databricks can't be asked, or this identity may not.
@@ -81,11 +89,14 @@ class Workspace:
                 level = []
                 for each in (each for one in listed for each in one):
                     path = str(each.path).removeprefix(f"{self.folder}/")
-                    if each.object_type == api.ObjectType.DIRECTORY:
-                        level += [str(each.path)] if path != RECORD else []
-                    else:
-                        kind = str(each.object_type.value).lower()
-                        found[path] = Found(path=path, kind=kind, language=each.language and each.language.value)
+                    kind = str(each.object_type.value).lower()
+                    if path == RECORD:
+                        continue
+                    if kind == FOLDER:
+                        level.append(str(each.path))
+                    if kind != FOLDER or folders:
+                        language = each.language and each.language.value
+                        found[path] = Found(path=path, kind=kind, language=language, modified_at=each.modified_at)
         return found
 
     def read_all(self, objects: Iterable[Object], progress: Progress) -> dict[str, bytes | None]:
