@@ -202,7 +202,7 @@ def _enter(
     there = workspace.tree(folders=True)
     reading = held.enter_context(Reading(workspace, objects))
     known = {each.path: each.normal for each in last}
-    reading.begin([each for each in objects if known.get(each.path) == each.normal])
+    reading.begin([each for each in objects if known.get(each.path) == each.normal], there)
     return _Site(
         workspace=workspace,
         objects=objects,

@@ -1,6 +1,6 @@
 """Whether a folder holds a release: every deployed file is read back; and what isn't right is put back."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,9 +38,11 @@ class Content:
 class Reading:
     """Files that are read back while the engine still works on others.
 
-    A file that has once been right stays so: a deployment writes nothing but the release's content into its place; and
-    one that it deletes is not in the list of what is there, which is asked for at the end. What wasn't right, or
-    couldn't be read, isn't judged here: it is read again at the end.
+    What a deployment leaves alone is read at its beginning, and once more at the end if it was changed since it was
+    listed, as the service's time of the last change says. What it writes is read as soon as it is written, and believed
+    from then on: an edit by hand in the rest of the engine's work is the next `drift`'s to find. What is deleted is not
+    in the list of what is there, which is asked for at the end. What wasn't right, or couldn't be read, isn't judged
+    here: it is read again at the end.
 
     Args:
         workspace: the folder, on which nobody else deploys.
@@ -52,6 +54,7 @@ class Reading:
         self._known = {f"{workspace.folder}/{each.path}": each for each in objects}
         self._threads = ThreadPoolExecutor(AT_ONCE)
         self._reads: dict[str, Future[bool]] = {}
+        self._listed: dict[str, int | None] = {}
 
     def __enter__(self) -> "Reading":
         return self
@@ -59,9 +62,16 @@ class Reading:
     def __exit__(self, *_: object) -> None:
         self._threads.shutdown(cancel_futures=True)
 
-    def begin(self, objects: Iterable[Object]) -> None:
-        """Reads these; what it gives is asked for later."""
+    def begin(self, objects: Iterable[Object], there: Mapping[str, Found] | None = None) -> None:
+        """Reads these; what it gives is asked for later.
+
+        Args:
+            objects: some of the release.
+            there: what was listed before, by path.
+        """
         for each in objects:
+            found = (there or {}).get(each.path)
+            self._listed[each.path] = found.modified_at if found else None
             self._reads[each.path] = self._threads.submit(self._is_right, each)
 
     def after(self, step: Mapping[str, Any]) -> None:
@@ -75,13 +85,14 @@ class Reading:
             each = self._known.get(path.removeprefix("/Workspace"))
             self.begin([each] if each else [])
 
-    def right(self, progress: Progress) -> set[str]:
-        """Which files have been right, by path below the folder."""
-        found = set()
+    def right(self, progress: Progress) -> dict[str, int | None]:
+        """Which files have been right, by path below the folder, with when each had been changed last, if known."""
+        found = {}
         for done, (path, read) in enumerate(self._reads.items()):
             progress.count("read back", done, len(self._reads))
             with suppress(UnusableError):
-                found |= {path} if read.result() else set()
+                if read.result():
+                    found[path] = self._listed[path]
         return found
 
     def _is_right(self, each: Object) -> bool:
@@ -90,7 +101,7 @@ class Reading:
 
 
 def compare(
-    workspace: Workspace, objects: Sequence[Object], progress: Progress, right: Collection[str] = ()
+    workspace: Workspace, objects: Sequence[Object], progress: Progress, right: Mapping[str, int | None] | None = None
 ) -> Content:
     """Reads everything back.
 
@@ -98,21 +109,26 @@ def compare(
         workspace: the folder.
         objects: the release.
         progress: hears how far it is.
-        right: the paths of those that have been read already.
+        right: what has been read already, as `Reading.right` gives it.
 
     Raises:
         UnusableError: Databricks can't be asked.
     """
     there = workspace.tree()
+    believed = {
+        path
+        for path, known in (right or {}).items()
+        if known is None or (path in there and there[path].modified_at == known)
+    }
     other = [each.path for each in objects if each.path in there and there[each.path].kind != each.kind]
     here = [each for each in objects if each.path in there and each.path not in other]
-    read = workspace.read_all([each for each in here if each.path not in right], progress)
+    read = workspace.read_all([each for each in here if each.path not in believed], progress)
     missing = [each.path for each in objects if each.path not in there or read.get(each.path, b"") is None]
     edited = [
         each.path
         for each in here
         if each.path not in missing
-        and not ((each.path in right or _is_like(each, read)) and _has_language(each, there[each.path]))
+        and not ((each.path in believed or _is_like(each, read)) and _has_language(each, there[each.path]))
     ]
     strays = sorted(set(there) - {each.path for each in objects})
     return Content(edited=tuple(edited), missing=tuple(missing), other=tuple(other), strays=tuple(strays))
@@ -123,7 +139,7 @@ def put_back(
     objects: Sequence[Object],
     project: Path,
     progress: Progress,
-    right: Collection[str] = (),
+    right: Mapping[str, int | None] | None = None,
 ) -> tuple[Content, tuple[str, ...]]:
     """Compares, writes what is edited or missing anew, and compares that again; gives what was put back, too.
 

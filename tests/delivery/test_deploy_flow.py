@@ -4,17 +4,19 @@ import json
 import os
 import signal
 import socket
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from delivery import deploy, drift_repair
-from delivery.console import UnusableError
+from delivery.console import Progress, UnusableError
+from delivery.deploy_content import Reading
 from delivery.plan import Plan, Step
 from delivery.pulumi_cli import PulumiError
 from delivery.record import Holder
+from delivery.workspace import Found, Workspace
 from tests.delivery.pretended import FOLDER, Engine, KilledError, Site
 
 
@@ -89,6 +91,29 @@ def test_an_engine_that_fails_is_recorded_with_its_words(site: Site, capsys: pyt
     site.engine.error = None
     assert site.deploy("new") == 0
     assert [site.says[each["content"]] for each in site.record()["history"]] == ["new", "old"]
+
+
+@pytest.mark.parametrize("says_when", [True, False])
+def test_what_is_edited_by_hand_after_it_was_read_is_put_back_where_the_service_says_when(
+    site: Site, says_when: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right, found = Reading.right, Workspace.tree
+
+    def edited(reading: Reading, progress: Progress) -> dict[str, int | None]:
+        told = right(reading, progress)
+        site.by_hand("data/stations.csv")
+        return told
+
+    def silent(workspace: Workspace, **more: Any) -> dict[str, Found]:
+        return {path: replace(each, modified_at=None) for path, each in found(workspace, **more).items()}
+
+    assert site.deploy("old") == 0
+    monkeypatch.setattr(Engine, "up", lambda *_, **__: Plan())
+    monkeypatch.setattr(Reading, "right", edited)
+    if not says_when:
+        monkeypatch.setattr(Workspace, "tree", silent)
+    assert site.deploy("old") == 0
+    assert (site.there() == {"old"}) == says_when
 
 
 LOCKED = "the stack is currently locked by 1 lock(s).\n  file:///lock.json: created by ada@{} (pid {}) at 2026-11-24"
