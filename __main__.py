@@ -3,7 +3,7 @@
 import pulumi
 
 from components import naming, quiet, settings
-from components.control_plane import own_control_plane, read_control_plane
+from components.control_plane import guards_are_left, own_control_plane, read_control_plane
 from components.deployment_gate import DeploymentGate, DeploymentGateArgs
 from components.folder_permissions import FolderPermissions, FolderPermissionsArgs
 from components.jobs import Jobs, JobsArgs
@@ -43,7 +43,8 @@ files = NotebooksArgs(
     directory=folder.directory, folder=workspace.folder, notebooks=config.notebooks, tests=config.tests
 )
 notebooks = Notebooks("notebooks", files, options)
-everything = [*control_plane.owned, gate, variables, notebooks]
+guards = [] if guards_are_left() else [*control_plane.owned, gate, variables]
+everything = [*guards, notebooks]
 if config.jobs:
     jobs_args = JobsArgs(
         environment=config.environment,

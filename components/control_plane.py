@@ -1,5 +1,6 @@
 """What the stacks share in Azure DevOps: made by the stack that owns it, read by the others."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ from components.settings_model import ControlPlane as ControlPlaneSettings
 from components.settings_model import Settings
 from components.source_control import SourceControl, SourceControlArgs
 
+# Set by who leaves control plane and gate out of an update: `deploy` in a rollback, and `drift --repair`.
+LEFT = "DATABRICKS_CICD_GUARDS_LEFT"
 NEEDED = ("project_id", "default_branch", "release_pipeline_id", "drift_pipeline_id", "folder", "folder_url")
 
 
@@ -109,6 +112,16 @@ def own_control_plane(settings: Settings, owned: ControlPlaneSettings, opts: pul
         },
         owned=(source, pipelines, variables, policies),
     )
+
+
+def guards_are_left() -> bool:
+    """Whether this update leaves control plane and gate as they are, by Pulumi's `--exclude`.
+
+    Nothing may depend on them then. What the program has and the stack hasn't is not made; the engine would keep a
+    dependency on it all the same, and write a state that it refuses to read. The next update without the variable
+    notes the dependencies again.
+    """
+    return os.environ.get(LEFT) == "true"
 
 
 def read_control_plane(settings: Settings) -> ControlPlane:

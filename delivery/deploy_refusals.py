@@ -1,11 +1,12 @@
 """What a release may not do: it changes Databricks, and leaves alone what guards it.
 
 The identity of the pipeline has no rights over its own gates, so such a plan would fail half-way. And what is protected
-goes by an administrator's hand alone. The commands for the administrator deploy no notebooks: of those the record of
-releases would know nothing.
+goes by an administrator's hand alone. Where it can be, the administrator's command deploys no notebooks: of those the
+record of releases would know nothing.
 """
 
 import os
+from collections.abc import Sequence
 
 from delivery.console import Mistake, RefusedError
 from delivery.manifest import Manifest
@@ -28,7 +29,7 @@ def refuse(plan: Plan, stack: str) -> None:
         RefusedError: with every step that is too much, and the command with which an administrator makes it.
     """
     mistakes = [
-        Mistake(key=f"{step.operation} {step.kind} {step.name}", found=found, remedy=remedy_of(step, stack))
+        Mistake(key=f"{step.operation} {step.kind} {step.name}", found=found, remedy=_remedy(step, plan, stack))
         for step in plan.changes
         if (found := problem_of(step))
     ]
@@ -52,10 +53,9 @@ def problem_of(step: Step) -> str | None:
     return None
 
 
-def remedy_of(step: Step, stack: str) -> str:
-    """Who makes such a step instead, and how."""
+def _remedy(step: Step, plan: Plan, stack: str) -> str:
     if is_guarded(step):
-        command = only_guarded(stack)
+        command = only_guarded(plan.changes, stack)
     elif step.protected:
         command = f"pulumi state unprotect --stack {stack} '{step.urn}', and then the release again"
     elif "protect" in step.changed:
@@ -65,9 +65,21 @@ def remedy_of(step: Step, stack: str) -> str:
     return by_an_administrator(command)
 
 
-def only_guarded(stack: str) -> str:
-    """The command that changes control plane and gate of a stack, and nothing in Databricks."""
-    return f"pulumi up --stack {stack} --target '{GUARDED}'"
+def only_guarded(changes: Sequence[Step], stack: str) -> str:
+    """The command that changes control plane and gate of a stack, and deploys no notebook where that can be.
+
+    Permissions depend on all of a stack. What they depend on is taken away only together with a change of theirs, and
+    that the engine refuses while something else is missing that they depend on, such as a new notebook.
+
+    Args:
+        changes: all that the stack's plan holds.
+        stack: the stack's name.
+    """
+    if not any(step.destroys for step in changes if is_guarded(step)):
+        return f"pulumi up --stack {stack} --target '{GUARDED}'"
+    if not any(step.operation == "create" for step in changes if not is_guarded(step)):
+        return f"pulumi up --stack {stack} --target '{GUARDED}' --target-dependents"
+    return f"pulumi up --stack {stack}, and at once the release again: until then the record names the one before"
 
 
 def by_an_administrator(command: str) -> str:

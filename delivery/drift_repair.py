@@ -1,7 +1,7 @@
 """Putting the recorded release back."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from delivery import azure_devops_builds as runs
 from delivery.console import Mistake, Progress, RefusedError
 from delivery.deploy_content import put_back
 from delivery.deploy_refusals import only_guarded, problem_of
-from delivery.plan import GUARDED, Step, is_guarded
+from delivery.plan import GUARDED, Plan, is_guarded
 from delivery.pulumi_cli import Pulumi
 from delivery.record import Ledger, Record
 from delivery.stack import Stack, azure_devops_client
@@ -83,7 +83,7 @@ def repair(artifact: Prepared, place: Place, progress: Progress, *, take_over: b
         left = [step for step in plan.changes if problem_of(step)]
         exclude: list[str] = []
         if left:
-            _tell(left, stack, progress)
+            _tell(plan, stack, progress)
             # Only what the state knows can be named; what is still forbidden then keeps Pulumi from all of it.
             others = [step.urn for step in left if not is_guarded(step) and step.operation != "create"]
             exclude = [GUARDED, *others]
@@ -94,8 +94,9 @@ def repair(artifact: Prepared, place: Place, progress: Progress, *, take_over: b
         put_back(workspace, objects_of(artifact.folder, stack.name), artifact.folder, progress)
 
 
-def _tell(left: Sequence[Step], stack: Stack, progress: Progress) -> None:
-    for step in left:
-        progress.step(f"not put back: {step.kind} {step.name}: {problem_of(step)}")
-    if any(map(is_guarded, left)):
-        progress.step(f"an administrator does it: {only_guarded(stack.name)} --refresh")
+def _tell(plan: Plan, stack: Stack, progress: Progress) -> None:
+    for step in plan.changes:
+        if found := problem_of(step):
+            progress.step(f"not put back: {step.kind} {step.name}: {found}")
+    if any(map(is_guarded, plan.changes)):
+        progress.step(f"an administrator does it: {only_guarded(plan.changes, stack.name)} --refresh")

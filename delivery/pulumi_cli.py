@@ -29,6 +29,8 @@ _SECRET_NAMES = re.compile(
 _NO_SECRETS = re.compile(r"_(URL|URI|PATH|FILE|ID)$", re.I)
 LEAST_SECRET_LETTERS = 6
 SECONDS_BETWEEN_LOOKS = 0.1
+# Tells the program (components/control_plane.py) that nothing may depend on control plane and gate.
+GUARDS_LEFT = "DATABRICKS_CICD_GUARDS_LEFT"
 DONE = {"create": "created", "update": "updated", "delete": "deleted", "replace": "replaced", "import": "imported"}
 
 
@@ -58,6 +60,7 @@ class Pulumi:
             **(os.environ if environment is None else environment),
             "PULUMI_DEBUG_COMMANDS": "true",  # without it there is no --event-log
             "PULUMI_SKIP_UPDATE_CHECK": "true",
+            GUARDS_LEFT: "",  # whatever this process has
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 
@@ -66,14 +69,15 @@ class Pulumi:
 
         Args:
             refresh: ask the services first what is there, rather than believe the state.
-            exclude: what is left as it is, whatever the program says: URNs, in which `**` is any text.
+            exclude: what is left as it is, whatever the program says: URNs, in which `**` is any text. Control plane
+                and gate must be among it.
             progress: hears how far it is.
 
         Raises:
             PulumiError: the engine fails, or refuses: for example to delete what is protected.
             UnusableError: it doesn't even begin: no `pulumi`, no such stack, the backend can't be reached.
         """
-        return self._watched(["preview", *_options(refresh, exclude)], _looked_at(progress))
+        return self._watched(["preview", *_options(refresh, exclude)], _looked_at(progress), bool(exclude))
 
     def refresh_preview(self, progress: Progress | None = None) -> Plan:
         """How the services differ from the state: what `refresh` would take over. Changes nothing; raises likewise."""
@@ -107,7 +111,7 @@ class Pulumi:
             if after and "resOutputsEvent" in event:
                 after(event["resOutputsEvent"]["metadata"])
 
-        return self._watched(arguments, hear)
+        return self._watched(arguments, hear, bool(exclude))
 
     def cancel(self) -> None:
         """Takes the stack's lock away: for an update that was killed. Raises as `outputs`."""
@@ -141,20 +145,24 @@ class Pulumi:
 
     def _answer(self, *arguments: str) -> str:
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
-            process = self._start([*arguments], stdout=subprocess.PIPE, stderr=said)
+            process = self._start([*arguments], self._environment, stdout=subprocess.PIPE, stderr=said)
             answer, _ = process.communicate()
             if process.returncode:
                 said.seek(0)
                 raise self._unusable(" ".join(arguments), said.read())
         return answer
 
-    def _watched(self, arguments: list[str], hear: Callable[[Mapping[str, Any]], None]) -> Plan:
+    def _watched(
+        self, arguments: list[str], hear: Callable[[Mapping[str, Any]], None], guards_left: bool = False
+    ) -> Plan:
         """Runs the engine, and hears each event as it comes."""
         with tempfile.TemporaryDirectory() as scratch:
             log, said = Path(scratch, "events"), Path(scratch, "said")
             with said.open("wb") as sink:
                 command = [*arguments, "--event-log", str(log), "--suppress-progress"]
-                process = self._start(command, stdout=sink, stderr=subprocess.STDOUT)
+                left = {GUARDS_LEFT: "true"} if guards_left else {}
+                environment = {**self._environment, **left}
+                process = self._start(command, environment, stdout=sink, stderr=subprocess.STDOUT)
                 events = []
                 with _passed_on(process):
                     for event in _followed(log, process):
@@ -169,11 +177,11 @@ class Pulumi:
             raise PulumiError(what, errors_of(events) or [self.masked(words).strip()], plan_of(events))
         return plan_of(events)
 
-    def _start(self, arguments: list[str], **streams: Any) -> subprocess.Popen[str]:
+    def _start(self, arguments: list[str], environment: Mapping[str, str], **streams: Any) -> subprocess.Popen[str]:
         command = ["pulumi", *arguments, "--stack", self.stack, "--non-interactive", "--color", "never"]
         try:
             return subprocess.Popen(  # noqa: S603 - pulumi, with our own arguments and a stack's name
-                command, cwd=self.project, env=self._environment, stdin=subprocess.DEVNULL, text=True, **streams
+                command, cwd=self.project, env=environment, stdin=subprocess.DEVNULL, text=True, **streams
             )
         except FileNotFoundError:
             remedy = "install it (https://www.pulumi.com/docs/iac/download-install/) and put it on the PATH"

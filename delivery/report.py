@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from delivery.cells import CellChange
 from delivery.deploy_refusals import only_guarded
+from delivery.plan import is_guarded
 from delivery.preview_changes import Change, Value
 from delivery.preview_files import FileDifference
 from delivery.report_text import Code, Difference, Item, Section, Words, plain
@@ -77,10 +78,10 @@ class Report:
 
     def sentences(self) -> list[str]:
         """What stands below the table: who applies what the release pipeline doesn't, and when there is nothing."""
-        refused = sorted({each.stack for each in self.changes if each.area in ("control plane", "gate")})
+        refused = sorted({each.stack for each in self.changes if is_guarded(each.step)})
         told = [
             f"The release pipeline refuses to change control plane and gate of {stack}: after the merge an "
-            f"administrator runs {only_guarded(stack)}."
+            f"administrator runs {only_guarded([each.step for each in self.changes if each.stack == stack], stack)}."
             for stack in refused
         ]
         return [*told, "What is deployed is what this pull request would deploy."] if self.empty else told

@@ -8,7 +8,7 @@ import pytest
 
 from delivery.__main__ import main
 from delivery.console import Progress, RefusedError
-from delivery.deploy_refusals import refuse
+from delivery.deploy_refusals import only_guarded, refuse
 from delivery.manifest import NAME, Manifest
 from delivery.plan import Operation, Plan, Step
 from delivery.workdir import prepared
@@ -27,6 +27,7 @@ PARTS = {
 
 # Neither deploys notebooks, of which the record would know nothing.
 GUARDED_ONLY = "up --stack prod --target '**:azuredevops:**'"
+WITH_DEPENDENTS = f"{GUARDED_ONLY} --target-dependents"
 UNPROTECT = "state unprotect --stack prod 'urn:pulumi:prod::databricks-cicd::"
 
 
@@ -117,7 +118,7 @@ def step(component: str, operation: Operation = "update", **more: Any) -> Step:
     [
         (step("databricks-cicd:azuredevops:DeploymentGate"), "changes the gate", GUARDED_ONLY),
         (step("databricks-cicd:azuredevops:DeploymentGate", "create"), "changes the gate", GUARDED_ONLY),
-        (step("databricks-cicd:azuredevops:DeploymentGate", "delete"), "changes the gate", GUARDED_ONLY),
+        (step("databricks-cicd:azuredevops:DeploymentGate", "delete"), "changes the gate", WITH_DEPENDENTS),
         (step("databricks-cicd:azuredevops:BranchPolicies"), "changes the control plane", GUARDED_ONLY),
         (step("databricks-cicd:somewhere:Else", "create"), "kubernetes", "up --stack prod"),
         (step("databricks-cicd:databricks:WorkspaceFolder", "replace"), "replaces the folder", "up --stack prod"),
@@ -151,3 +152,12 @@ def test_notebooks_jobs_and_permissions_are_a_releases_own() -> None:
     same = step("databricks-cicd:azuredevops:DeploymentGate", "same")
     made = step("databricks-cicd:databricks:WorkspaceFolder", "create")
     refuse(Plan(steps=(*steps, same, made)), "prod")
+
+
+def test_the_administrators_command_is_one_that_the_engine_carries_out() -> None:
+    """What permissions depend on is taken away only with them, and these want all of the stack to be there."""
+    made, gone = (step("databricks-cicd:azuredevops:DeploymentGate", how) for how in ("create", "delete"))
+    new, changed = (step("databricks-cicd:databricks:Notebooks", how) for how in ("create", "update"))
+    assert only_guarded([made, new], "prod") == f"pulumi {GUARDED_ONLY}"
+    assert only_guarded([gone, changed], "prod") == f"pulumi {WITH_DEPENDENTS}"
+    assert only_guarded([gone, new], "prod").startswith("pulumi up --stack prod, and at once the release again")

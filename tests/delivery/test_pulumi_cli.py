@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from components.control_plane import LEFT
 from delivery.console import Progress, UnusableError
 from delivery.pulumi_cli import Pulumi, PulumiError
 
@@ -77,3 +78,19 @@ def test_a_setting_is_read_with_its_structure(tmp_path: Path) -> None:
     pulumi = scripted(tmp_path)
     assert pulumi.config("databricks-cicd:gate") == {"a": 1}
     assert pulumi.config("databricks-cicd:none") is None
+
+
+@pytest.mark.parametrize("inherited", ["", "true"])
+def test_the_program_hears_that_gates_are_left_as_they_are_only_where_they_are_excluded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inherited: str
+) -> None:
+    monkeypatch.setenv(LEFT, inherited)
+    pulumi = scripted(tmp_path, BEGUN)
+    told = tmp_path / "told"
+    program = (tmp_path / "pulumi").read_text()
+    noted = f"(sys.argv[1], os.environ[{LEFT!r}], [each for each in sys.argv if 'exclude' in each])"
+    noting = f"import os; open({str(told)!r}, 'a').write(repr({noted}))"
+    (tmp_path / "pulumi").write_text(program.replace("import json, sys\n", f"import json, sys\n{noting}\n", 1))
+    pulumi.preview()
+    pulumi.up(exclude=["**:azuredevops:**"])
+    assert told.read_text() == "('preview', '', [])('up', 'true', ['--exclude=**:azuredevops:**'])"

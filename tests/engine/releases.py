@@ -39,20 +39,21 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-B", "-m", "delivery", *arguments]
 
 
-def package(system: System, name: str = "artifact") -> Path:
-    """Packages the project's commit."""
+def package(system: System, name: str = "artifact", build: int | None = None) -> Path:
+    """Packages the project's commit, as a build does if its id is given."""
     output = system.home / name
-    outcome = delivery(system, "package", "--output", str(output))
+    made_by = ("--build-id", str(build), "--build-number", f"20261124.{build}") if build else ()
+    outcome = delivery(system, "package", "--output", str(output), *made_by)
     assert outcome, outcome.text
     return output
 
 
-def release_of(system: System, text: str, name: str) -> Path:
+def release_of(system: System, text: str, name: str, build: int | None = None) -> Path:
     """A release in which one notebook says this, packaged."""
     notebook = system.project.path / NOTEBOOK
     notebook.write_text(f"# Databricks notebook source\nprint({text!r})\n")
     system.project.commit(text)
-    return package(system, name)
+    return package(system, name, build)
 
 
 def deploy(system: System, artifact: Path, stack: str = "test", *more: str, **environment: str) -> Outcome:

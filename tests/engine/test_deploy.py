@@ -12,6 +12,7 @@ from databricks.sdk.service.workspace import ImportFormat, Language
 from tests.engine.releases import (
     FOLDERS,
     content_of,
+    delivery,
     deploy,
     package,
     read_json,
@@ -133,16 +134,16 @@ def elsewhere(settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "words", "command"),
     [
-        (no_approvers, "it changes the gate"),
-        (unprotected, "protected from deletion"),
-        (no_access, "protect"),
-        (elsewhere, "/elsewhere"),
+        (no_approvers, "it changes the gate", "pulumi up --stack prod --target '**:azuredevops:**'"),
+        (unprotected, "protected from deletion", "pulumi state unprotect --stack prod 'urn:"),
+        (no_access, "protect", "pulumi state unprotect --stack prod URN"),
+        (elsewhere, "/elsewhere", "pulumi up --stack prod"),
     ],
 )
 def test_what_a_release_may_not_do_is_refused_with_the_administrators_command(
-    deployed: System, change: Callable[[dict[str, Any]], None], words: str
+    deployed: System, change: Callable[[dict[str, Any]], None], words: str, command: str
 ) -> None:
     deployed.project.settings("prod", change)
     artifact = release_of(deployed, words, change.__name__)
@@ -150,8 +151,68 @@ def test_what_a_release_may_not_do_is_refused_with_the_administrators_command(
     refused = deploy(deployed, artifact, "prod")
     assert refused.code == 1
     assert words in refused.text
-    assert "pulumi up --stack prod" in refused.text
+    assert command in refused.text
     assert snapshot(deployed) == before
+
+
+def other_checks(settings: dict[str, Any]) -> None:
+    hours = {"days": ["monday"], "start": "08:00", "end": "17:00", "timeZone": "UTC"}
+    settings["gate"] |= {"exclusiveLock": False, "businessHours": hours}
+
+
+def gate(system: System) -> set[str]:
+    """The ids of the checks on production."""
+    project = system.project.outputs("test")["project_id"]
+    found = system.checks(project, system.project.outputs("prod")["environment_id"])
+    return {str(each["id"]) for each in found}
+
+
+def test_a_rollback_passes_a_gate_that_an_administrator_has_changed_and_leaves_it_as_it_is(deployed: System) -> None:
+    """The gate's change takes one check away and adds one, so that the older release has one that isn't there."""
+    project, target = deployed.project, ("--target", "**:azuredevops:**", "--target-dependents")
+    commit, first = project.git("rev-parse", "HEAD"), gate(deployed)
+    old = release_of(deployed, "old", "gate-old", build=1)
+    outcome = deploy(deployed, old, "prod")
+    assert outcome, outcome.text
+    holds = there(deployed, "prod")
+
+    project.settings("prod", other_checks)
+    new = release_of(deployed, "new", "gate-new", build=2)
+    before = snapshot(deployed)
+    refused = deploy(deployed, new, "prod")
+    assert refused.code == 1
+    assert "pulumi up --stack prod --target '**:azuredevops:**' --target-dependents" in refused.text
+    changed = project.up("prod", *target)
+    assert changed, changed.text
+    assert snapshot(deployed) == before, "the administrator's command has deployed something"
+    second = gate(deployed)
+    assert len(second - first) == len(first - second) == 1
+    # A notebook and a folder of its own, which the rollback takes away again.
+    (project.path / "sample/later").mkdir()
+    (project.path / "sample/later/more.py").write_text("# Databricks notebook source\n")
+    newer = release_of(deployed, "newer", "gate-newer", build=3)
+    for artifact in (new, newer):
+        outcome = deploy(deployed, artifact, "prod", BUILD_REASON="ResourceTrigger")
+        assert outcome, outcome.text
+    overtaken = deploy(deployed, old, "prod", BUILD_REASON="ResourceTrigger")
+    assert "is older than 20261124.3" in overtaken.text
+
+    outcome = deploy(deployed, old, "prod", BUILD_REASON="Manual")
+    assert outcome, outcome.text
+    for each in ("CheckExclusiveLock gate-lock", "CheckBusinessHours gate-hours"):
+        assert f"left as it is today, and not as in that release: gate {each}" in outcome.text
+    assert (there(deployed, "prod"), record(deployed, "prod")["state"]) == (holds, "deployed")
+    assert gate(deployed) == second
+    nothing = delivery(deployed, "drift", "--stack", "prod")
+    assert nothing, nothing.text
+    outcome = deploy(deployed, newer, "prod", BUILD_REASON="Manual")
+    assert outcome, outcome.text
+    assert "left as it is today" not in outcome.text
+
+    project.git("reset", "--quiet", "--hard", commit)
+    restored = project.up("prod")
+    assert restored, restored.text
+    assert len(gate(deployed) - second) == 1
 
 
 def test_a_stack_whose_lock_is_held_is_left_alone_with_a_clear_message(deployed: System) -> None:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from databricks.sdk.service.iam import AccessControlRequest, PermissionLevel
 from databricks.sdk.service.workspace import ImportFormat, Language
@@ -31,6 +32,19 @@ def edit(system: System, path: str, text: str) -> None:
     system.workspace_client().workspace.import_(
         f"{FOLDER}/{path}", content=content, format=ImportFormat.SOURCE, language=Language.PYTHON, overwrite=True
     )
+
+
+def take_away(system: System, kind: str) -> None:
+    """Deletes a check on production by hand."""
+    project = system.project.outputs("test")["project_id"]
+    checks = system.checks(project, system.project.outputs("prod")["environment_id"])
+    [check] = [each["id"] for each in checks if each["type"]["name"] == kind]
+    answer = httpx.delete(
+        f"{system.organization_url}/{project}/_apis/pipelines/checks/configurations/{check}",
+        headers={"Accept": "application/json;api-version=7.1-preview.1"},
+        auth=("", system.azure.tokens["administrator"]),
+    )
+    answer.raise_for_status()
 
 
 def test_right_after_a_deployment_nothing_differs_and_the_smoke_test_passes(deployed: System) -> None:
@@ -77,6 +91,13 @@ def test_what_was_changed_by_hand_is_named_and_put_back_and_strays_are_left_alon
         ],
     )
 
+    # A check of the gate, too, which is an administrator's, and keeps the rest from nothing.
+    checks = deployed.checks(
+        deployed.project.outputs("test")["project_id"], deployed.project.outputs("prod")["environment_id"]
+    )
+    [lock] = [each for each in checks if each["type"]["name"] == "ExclusiveLock"]
+    take_away(deployed, lock["id"])
+
     smoke = delivery(deployed, "smoke", "--stack", "prod", "--artifact", ".", cwd=artifact)
     assert smoke.code == 1
     assert f"{FOLDER}/load_trips: edited" in smoke.text
@@ -89,12 +110,21 @@ def test_what_was_changed_by_hand_is_named_and_put_back_and_strays_are_left_alon
         f"stray         {FOLDER}/made by hand",
         "permissions   Permissions permissions-access",
         "jobs          Job job-daily",
+        "gate          CheckExclusiveLock gate-lock",
     ):
         assert line in found.text, found.text
 
     repaired = delivery(deployed, "drift", "--stack", "prod", "--repair", "--artifact", str(artifact))
     assert repaired.code == 1, "the stray is still there"
     assert repaired.text.count("stray ") == 1, repaired.text
+    assert "not put back: CheckExclusiveLock gate-lock: it changes the gate" in repaired.text
+    left = [
+        line.split()[0] for line in repaired.text.splitlines() if "there any more" in line and "put back" not in line
+    ]
+    assert left == ["gate"], repaired.text
+    guarded = ("--refresh", "--target", "**:azuredevops:**")
+    restored = deployed.project.up("prod", *guarded)
+    assert restored, restored.text
     client.workspace.delete(f"{FOLDER}/made by hand")
     again = delivery(deployed, "drift", "--stack", "prod")
     assert again, again.text
