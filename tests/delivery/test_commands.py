@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from components.settings import parse
 from delivery.__main__ import main
@@ -201,11 +203,18 @@ def test_this_project_can_be_packaged_and_its_program_finds_what_it_imports(own:
     assert done.returncode == 0, done.stderr
 
 
-def test_verify_runs_from_the_artifact_with_nothing_installed_and_leaves_nothing(own: Path, tmp_path: Path) -> None:
-    venv.create(tmp_path / "bare", with_pip=False)
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Python in which nothing is installed."""
+    folder = tmp_path_factory.mktemp("bare")
+    venv.create(folder, with_pip=False)
+    return str(folder / "bin/python")
+
+
+def test_verify_runs_from_the_artifact_with_nothing_installed_and_leaves_nothing(own: Path, python: str) -> None:
     before = contents(own)
     done = subprocess.run(
-        [str(tmp_path / "bare/bin/python"), "-B", "-m", "delivery", "verify", ".", "--json"],
+        [python, "-B", "-m", "delivery", "verify", ".", "--json"],
         cwd=own,
         env=ENVIRONMENT,
         capture_output=True,
@@ -215,6 +224,39 @@ def test_verify_runs_from_the_artifact_with_nothing_installed_and_leaves_nothing
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["digest"] == Manifest.read(before["manifest.json"]).digest
     assert contents(own) == before
+
+
+LIE = b"print('equal')\nraise SystemExit(0)\n"
+
+
+@pytest.mark.parametrize("name", [None, "delivery/verify.py", "delivery/__main__.py", "json.py", "notebooks/ingest.py"])
+def test_a_release_compares_the_artifact_by_commands_that_are_not_its_own(
+    own: Path, python: str, tmp_path: Path, name: str | None
+) -> None:
+    """The step of the release pipeline, in the folder to which an agent downloads what the build has published."""
+    shutil.copytree(own, tmp_path / "release")
+    shutil.copytree(own / "delivery", tmp_path / "delivery")
+    (tmp_path / "digest").mkdir()
+    digest = Manifest.read((own / "manifest.json").read_bytes()).digest
+    (tmp_path / "digest/release.sha256").write_text(f"{digest}\n")
+    if name:
+        (tmp_path / "release" / name).write_bytes(LIE)
+    template = yaml.safe_load((ROOT / "pipelines/templates/artifact.yml").read_text())
+    (step,) = [each for each in template["steps"] if "delivery verify" in each.get("script", "")]
+    done = subprocess.run(
+        [python, *step["script"].split()[1:]],
+        cwd=step["workingDirectory"].replace("$(Pipeline.Workspace)/build", str(tmp_path)),
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if name is None:
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert digest in done.stdout
+    else:
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert re.search(rf"(changed|added) +{name}", done.stdout)
 
 
 def test_what_python_leaves_in_the_artifact_is_told_with_its_remedy(own: Path, tmp_path: Path) -> None:
