@@ -12,6 +12,9 @@ from components.first_push import first_push_hook
 from components.sdk import azuredevops
 from components.settings_model import Project, Repository, Services
 
+_ENVIRONMENTS = "83d4c2e6-e57d-4d6e-892b-b87222b7ad20"
+"""The security namespace of environments."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SourceControlArgs:
@@ -62,7 +65,7 @@ class SourceControl(pulumi.ComponentResource):
         repository_id = self._repository()
         first_policy = self._repository_policies(repository_id)
         self.repository_id = pulumi.Output.all(repository_id, first_policy.id).apply(lambda known: str(known[0]))
-        self._let_build_comment()
+        self._let_build_identity()
         self.register_outputs({"project_id": self.project_id, "repository_id": self.repository_id})
 
     def _project(self) -> pulumi.Output[str]:
@@ -143,8 +146,11 @@ class SourceControl(pulumi.ComponentResource):
         )
         return first
 
-    def _let_build_comment(self) -> None:
-        """The project's build identity may comment on pull requests, and gets nothing else.
+    def _let_build_identity(self) -> None:
+        """The project's build identity may comment on pull requests, see what drift compares, and gets nothing else.
+
+        What it doesn't see, the nightly comparison would take for gone: variable groups, and environments with their
+        checks. Their tokens: https://learn.microsoft.com/azure/devops/organizations/security/namespace-reference
 
         It exists only after the project's first pipeline run, and no group that would hold it from the beginning is
         narrow enough (https://github.com/microsoft/terraform-provider-azuredevops/issues/1096). So the first `up`
@@ -155,7 +161,7 @@ class SourceControl(pulumi.ComponentResource):
         if identity is None:
             pulumi.log.info(
                 f"Azure DevOps makes the identity {name!r} with the project's first pipeline run. Run `pulumi up` once "
-                "more after that: it lets that identity comment on pull requests."
+                "more after that: it lets that identity comment on pull requests, and see variable groups and gates."
             )
             return
         azuredevops.GitPermissions(
@@ -164,6 +170,23 @@ class SourceControl(pulumi.ComponentResource):
             repository_id=self.repository_id,
             principal=identity.descriptor,
             permissions={"PullRequestContribute": "Allow"},
+            replace=False,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        azuredevops.LibraryPermissions(
+            f"{self._name}-build-sees-variable-groups",
+            project_id=self.project_id,
+            principal=identity.descriptor,
+            permissions={"View": "Allow"},
+            replace=False,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        azuredevops.SecurityPermissions(
+            f"{self._name}-build-sees-environments",
+            namespace_id=_ENVIRONMENTS,
+            token=pulumi.Output.concat("Environments/", self.project_id),
+            principal=identity.descriptor,
+            permissions={"View": "Allow"},
             replace=False,
             opts=pulumi.ResourceOptions(parent=self),
         )

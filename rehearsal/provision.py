@@ -56,7 +56,7 @@ def up(home: Home, project: Path) -> None:
         pipelines.fill_variable_groups(home, str(owner["project_id"]))
         if pipelines.first_run(home, str(owner["project_id"]), int(str(owner["build_pipeline_id"]))):
             print(
-                "\nThe project has its build identity now; once more, to let it comment on pull requests:", flush=True
+                "\nThe project has its build identity now; once more, to let it comment and see the gates:", flush=True
             )
             _up(home, project, environment, STACKS[0])
         pipelines.start(home, engine)

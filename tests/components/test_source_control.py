@@ -111,22 +111,32 @@ def test_whoever_takes_the_repository_id_comes_after_the_first_push(program: Pro
     assert recorded.exports["repository"] == "id of source-repository"
 
 
-def test_the_build_identity_may_comment_on_pull_requests_and_nothing_else(program: Program) -> None:
+def test_the_build_identity_may_comment_on_pull_requests_and_see_what_drift_compares_and_nothing_else(
+    program: Program,
+) -> None:
     program.answers.users.append(BUILD_SERVICE)
 
-    assert made(program).one("GitPermissions").inputs == {
+    recorded = made(program)
+    assert recorded.one("GitPermissions").inputs == {
         "projectId": "id of source-project",
         "repositoryId": "id of source-repository",
         "principal": BUILD_SERVICE.descriptor,
         "permissions": {"PullRequestContribute": "Allow"},
         "replace": False,
     }
+    seeing = {"principal": BUILD_SERVICE.descriptor, "permissions": {"View": "Allow"}, "replace": False}
+    assert recorded.one("LibraryPermissions").inputs == {"projectId": "id of source-project", **seeing}
+    assert recorded.one("SecurityPermissions").inputs == {
+        "namespaceId": "83d4c2e6-e57d-4d6e-892b-b87222b7ad20",
+        "token": "Environments/id of source-project",
+        **seeing,
+    }
 
 
 def test_without_a_build_identity_yet_the_program_says_what_to_do_later(program: Program) -> None:
     recorded = made(program)
 
-    assert recorded.all("GitPermissions") == []
+    assert [recorded.all(kind) for kind in ("GitPermissions", "LibraryPermissions", "SecurityPermissions")] == [[]] * 3
     (message,) = recorded.messages("info")
     assert "'Databricks CI-CD Build Service (contoso)'" in message
     assert "Run `pulumi up` once more" in message

@@ -208,7 +208,7 @@ def test_a_changed_setting_of_a_job_changes_that_job_alone(optional: System) -> 
         (optional.project.path / "Pulumi.test.yaml").write_text(before)
 
 
-def test_the_build_identity_may_comment_from_the_up_after_the_first_run_on_and_gets_nothing_else(
+def test_the_build_identity_may_comment_and_see_from_the_up_after_the_first_run_on_and_gets_nothing_else(
     optional: System,
 ) -> None:
     outputs = optional.project.outputs("test")
@@ -220,7 +220,8 @@ def test_the_build_identity_may_comment_from_the_up_after_the_first_run_on_and_g
         json={"resources": {"repositories": {"self": {"refName": "refs/heads/main"}}}},
     )
     assert run.status_code == 200, run.text
-    assert optional.project.steps("test") == [("create", "source-build-comments")]
+    names = ("source-build-comments", "source-build-sees-environments", "source-build-sees-variable-groups")
+    assert sorted(optional.project.steps("test")) == [("create", name) for name in names]
     outcome = optional.project.up("test")
     assert outcome, outcome.text
     nothing = optional.project.preview("test", "--expect-no-changes")
