@@ -8,17 +8,18 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
-from rehearsal import shell, toolchain
+from rehearsal import pipelines, processes, shell, toolchain
 from rehearsal.home import Home
 from rehearsal.tour import project
 from rehearsal.tour.people import RefusedError
 from rehearsal.tour.team import PROJECT, REPOSITORY, Team, until
+from tests.tour.small import PRODUCTION, TEST
 
 NAMES = {"dana": "Dana Developer", "devin": "Devin Developer"}
 
@@ -108,9 +109,9 @@ class Company(Team):
         body = {"resources": resources, "stagesToSkip": list(skip)}
         return int(self.person(key).ask("POST", f"_apis/pipelines/{self.pipeline('release')}/runs", body)["id"])
 
-    def run_again(self, key: str, number: int, stage: str) -> None:
-        """Has a stage of a run that has ended run again."""
-        body = {"state": "retry", "forceRetryAllJobs": True}
+    def run_again(self, key: str, number: int, stage: str, *, whole: bool = False) -> None:
+        """Has a stage of a run that has ended run again: its failed jobs, or the whole of it."""
+        body = {"state": "retry", "forceRetryAllJobs": whole}
         self.person(key).ask("PATCH", f"_apis/build/builds/{number}/stages/{stage}", body)
 
     def release_of(self, build: int) -> int:
@@ -125,6 +126,17 @@ class Company(Team):
     def stage_of(self, number: int, name: str) -> Any:
         """A stage's record as it is now."""
         return next(each for each in self.records(number) if each["type"] == "Stage" and each["name"] == name)
+
+    def waited_for_lock(self, number: int, stage: str) -> Any:
+        """The record of a stage's wait for an exclusive lock."""
+        below = self.stage_of(number, stage)["id"]
+        checkpoints = [each["id"] for each in self.records(number) if each["parentId"] == below]
+        [found] = [
+            each
+            for each in self.records(number)
+            if each["type"] == "Checkpoint.ExclusiveLock" and each["parentId"] in checkpoints
+        ]
+        return found
 
     def steps(self, number: int, stage: str) -> list[str]:
         """The steps of a stage that were begun."""
@@ -150,6 +162,21 @@ class Company(Team):
 
         until(ended, f"the end of run {number}")
         self.finished(number, "failed")
+
+    def leases(self, build: int) -> list[Any]:
+        """What keeps a run from being deleted."""
+        return list(self.person("dana").ask("GET", f"_apis/build/builds/{build}/leases")["value"])
+
+    def stopped_as_changed(self, *numbers: int) -> str:
+        """Waits for releases that end in the comparison of the artifact; gives the log of the last."""
+        before = [self.recorded(folder) for folder in (TEST, PRODUCTION)]
+        for number in numbers:
+            self.stopped(number)
+            steps = self.steps(number, "Test")
+            assert "Verify the artifact" in steps
+            assert "Install the locked packages" not in steps
+        assert [self.recorded(folder) for folder in (TEST, PRODUCTION)] == before
+        return self.run_page(numbers[-1], view="logs")
 
     def run_page(self, number: int, **view: str) -> str:
         """What Dana reads on a run's page; `view="logs"` is the log of the step that failed."""
@@ -193,6 +220,45 @@ class Company(Team):
                 client.delete(url).raise_for_status()
 
     @contextmanager
+    def edited(self, path: str, more: str) -> Iterator[None]:
+        """Somebody writes something at the end of a notebook by hand, and takes it back again."""
+        query = {"path": path, "format": "SOURCE", "direct_download": "true"}
+        with self.workspace() as client:
+            before = client.get("/api/2.0/workspace/export", params=query).raise_for_status().content
+            self.add_to_notebook(path, more)
+            try:
+                yield
+            finally:
+                form = {"path": path, "format": "SOURCE", "language": "PYTHON", "overwrite": "true"}
+                content = {"content": (path.rpartition("/")[2], before)}
+                client.post("/api/2.0/workspace/import", data=form, files=content).raise_for_status()
+
+    @contextmanager
+    def without_workspace(self) -> Iterator[None]:
+        """Meanwhile nobody gets an answer from the workspace."""
+        headers = {"Authorization": f"Bearer {self.home.credentials.control}"}
+        url = f"{self.home.workspace_host}/_rehearsal/faults"
+        with httpx.Client(trust_env=False, timeout=60, headers=headers) as client:
+            client.post(url, json={"action": "reset-before", "count": 1_000_000}).raise_for_status()
+            try:
+                yield
+            finally:
+                client.delete(url).raise_for_status()
+
+    def kill_agent(self) -> None:
+        """The agent dies, in the middle of what it does."""
+        agent = processes.find(self.home, "agent")
+        assert agent
+        agent.kill()
+        agent.wait(timeout=60)
+
+    def start_agent(self) -> None:
+        """Somebody starts the agent again."""
+        engine = toolchain.locate()
+        assert engine
+        assert pipelines.start(self.home, engine)
+
+    @contextmanager
     def damaged(self, build: int, artifact: str, where: Mapping[str, int]) -> Iterator[None]:
         """One bit of files of an artifact is another one, where the service keeps it.
 
@@ -216,6 +282,24 @@ class Company(Team):
             yield
         finally:
             file.write_bytes(before)
+
+    def kinds_of_files(self, build: int) -> dict[str, int]:
+        """A file of each kind in the artifact of a build, and which byte of it is meant: the last.
+
+        A kind is the part of the release, the topmost folder and the extension.
+        """
+        files = json.loads(self.published(build, "release")["manifest.json"])["files"]
+        found: dict[tuple[str, ...], str] = {}
+        for each in files:
+            path = PurePosixPath(each["path"])
+            if each["size"]:
+                found.setdefault((each["part"], path.parts[0], path.suffix), each["path"])
+        return dict.fromkeys(found.values(), -1)
+
+    def published(self, run: int, artifact: str) -> dict[str, bytes]:
+        """What is in an artifact, by path."""
+        with zipfile.ZipFile(self.kept_artifact(run, artifact)) as packed:
+            return {name.removeprefix(f"{artifact}/"): packed.read(name) for name in packed.namelist()}
 
     def kept_artifact(self, build: int, artifact: str) -> Path:
         """The file in which the service keeps an artifact."""

@@ -18,9 +18,6 @@ from rehearsal.tour.steps import Tour
 
 TEST, PRODUCTION = "/bike-sharing-test", "/bike-sharing-production"
 NOTEBOOK, PACKAGE = "notebooks/fares.py", "notebooks/bike_sharing/fares.py"
-PRICES = "/Volumes/test/bike_sharing/landing/half-an-hour.txt"
-"""What the functional suite compares a fare with; where there is no such file, it knows the price by itself."""
-
 _JOBS = """\
   databricks-cicd:jobs:
     fares:
@@ -40,6 +37,8 @@ told = running.parameters(dbutils)
 dbutils.notebook.exit(running.run("{0}", told, spark=None, dbutils=dbutils))
 """
 SUITES = ("functional", "integration", "performance")
+PRICE_LISTS = {name: f"/Volumes/test/bike_sharing/landing/half-an-hour-{name}.txt" for name in SUITES}
+"""What each suite compares a fare with; where there is no such file, it knows the price by itself."""
 
 _KEPT = ("tests/conftest.py", "tests/release/running.py")
 """The product's own: what runs a suite, and what keeps the developer's environment from the tests."""
@@ -113,7 +112,8 @@ def test_half_an_hour_costs_one_and_a_half() -> None:
     assert fare(30) == 1.5
 ''',
     "tests/release/arrivals.py": "# Databricks notebook source\n1 + 1\n",
-    "tests/release/suite_functional/test_prices.py": f'''\
+    **{
+        f"tests/release/suite_{name}/test_{name}.py": f'''\
 """Fares against the price list that has arrived."""
 
 from typing import Any
@@ -121,24 +121,14 @@ from typing import Any
 from bike_sharing.fares import fare
 
 
-def test_half_an_hour_costs_what_the_price_list_says(dbutils: Any) -> None:
+def test_half_an_hour_costs_what_the_list_says_{name}(dbutils: Any) -> None:
     try:
-        price = float(dbutils.fs.head("{PRICES}"))
+        price = float(dbutils.fs.head("{prices}"))
     except FileNotFoundError:
         price = 1.5
     assert fare(30) == price
-''',
-    **{
-        f"tests/release/suite_{name}/test_{name}.py": f'''\
-"""The {name} suite."""
-
-from bike_sharing.fares import fare
-
-
-def test_rides_cost_more_the_longer_they_are() -> None:
-    assert fare(1) < fare(2) < fare(600)
 '''
-        for name in SUITES[1:]
+        for name, prices in PRICE_LISTS.items()
     },
 }
 

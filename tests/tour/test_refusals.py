@@ -10,10 +10,8 @@ import os
 import re
 import socket
 import subprocess
-import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
@@ -24,51 +22,16 @@ from rehearsal.tour import project
 from rehearsal.tour.people import RefusedError
 from rehearsal.tour.team import until
 from tests.tour import small
+from tests.tour.changes import Merge, Pulls, content, without_approvers
 from tests.tour.company import Company
-from tests.tour.small import NOTEBOOK, PACKAGE, PRICES, PRODUCTION, TEST
+from tests.tour.small import NOTEBOOK, PACKAGE, PRICE_LISTS, PRODUCTION, SUITES, TEST
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1200)]
 
 NO_BUILD = "build must succeed to update main."
 NO_VOTE = "At least 1 reviewer must approve; 0 did."
+DRIFT_REPORTS = ("drift-test", "drift-production")
 OPEN_COMMENT = "All comments must be resolved; 1 is active."
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pulls:
-    """The five pull requests, by what they do."""
-
-    notebook: int
-    package: int
-    untidy: int
-    gate: int
-    draft: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Merge:
-    """What became of a merge: the commit on `main`, its build and its release."""
-
-    commit: str
-    build: int
-    release: int
-
-
-def content(old: str, new: str) -> Any:
-    """An edit that replaces something which is there."""
-
-    def edit(text: str) -> str:
-        assert old in text
-        return text.replace(old, new)
-
-    return edit
-
-
-def without_approvers(text: str) -> str:
-    """The stack file of production without the setting `gate`, whose only key is `approvers`."""
-    shorter, number = re.subn(r"  databricks-cicd:gate:\n(    .*\n)+", "", text)
-    assert number == 1
-    return shorter
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +116,10 @@ def test_what_an_approver_lets_through_is_in_both_environments(company: Company,
     assert [each["current"]["build"]["id"] for each in released] == [build, build]
     assert [each["state"] for each in released] == ["deployed", "deployed"]
     assert company.run(company.release_of(build))["result"] == "succeeded"
+    [lease] = company.leases(build)
+    assert lease["ownerId"] == "databricks-cicd"
+    with pytest.raises(RefusedError, match="retained by a lease"):
+        company.person("administrator").ask("DELETE", f"_apis/build/builds/{build}")
 
 
 def test_a_rejected_release_says_who_rejected_it_and_why(company: Company, build: int, released: Any) -> None:
@@ -270,72 +237,109 @@ def test_what_a_pull_request_has_built_is_released_nowhere(company: Company, pul
     assert company.steps(number, "Test") == []
 
 
-def test_a_failing_suite_stops_a_release_before_anybody_is_asked_to_approve_it(
-    company: Company, build: int, released: Any
-) -> None:
-    with company.arrived(PRICES, "1.6"):
-        number = company.release("dana", build=build)
+@pytest.fixture(scope="module")
+def cut_off(company: Company, build: int, released: Any) -> int:
+    """A release whose agent died in the middle of the deployment to test, and was started again."""
+    assert released
+    number = company.release("dana", build=build)
+    until(lambda: company.recorded(TEST)["state"] == "deploying" or None, f"the deployment of run {number}")
+    with company.without_workspace():
+        company.kill_agent()
+        company.start_agent()
         company.stopped(number)
-    failed = "test_half_an_hour_costs_what_the_price_list_says"
-    assert f"functional: 1 of 1 tests failed: {failed}" in company.run_page(number, view="logs")
-    assert failed in company.run_page(number, view="tests")
-    assert company.stage_of(number, "Production")["result"] == "skipped"
+    return number
+
+
+def test_a_release_whose_agent_died_says_so_and_the_record_does_not_say_that_it_is_there(
+    company: Company, cut_off: int
+) -> None:
+    assert "We stopped hearing from agent rehearsal" in company.run_page(cut_off)
+    assert "Deploy" in company.steps(cut_off, "Test")
+    record = company.recorded(TEST)
+    assert (record["state"], record["attempt"]["run"]["id"]) == ("deploying", cut_off)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_each_suite_that_fails_stops_a_release_before_anybody_is_asked_to_approve_it(
+    company: Company, cut_off: int, released: Any, suite: str
+) -> None:
+    """What failed is run again: first the deployment, which is finished by that, with the suites; then these alone."""
+    with company.arrived(PRICE_LISTS[suite], "1.6"):
+        company.run_again("dana", cut_off, "Test")
+        company.stopped(cut_off)
+    failed = f"test_half_an_hour_costs_what_the_list_says_{suite}"
+    log = company.run_page(cut_off, view="logs")
+    assert f"{suite}: 1 of 1 tests failed: {failed}" in log
+    for other in set(SUITES) - {suite}:
+        assert f"{other}: 1 tests passed" in log
+    assert failed in company.run_page(cut_off, view="tests")
+    assert company.stage_of(cut_off, "Production")["result"] == "skipped"
+    assert company.recorded(TEST)["state"] == "deployed"
     assert company.recorded(PRODUCTION) == released[1]
 
 
-def kinds_of_files(artifact: Path) -> dict[str, int]:
-    """A file of each kind in an artifact: the part of the release and the extension. The last byte of each is meant."""
-    with zipfile.ZipFile(artifact) as packed:
-        files = json.loads(packed.read("release/manifest.json"))["files"]
-    found: dict[tuple[str, str], str] = {}
-    for each in files:
-        # What runs the comparison is itself in the artifact; a bit of it could be one without which it doesn't run.
-        if not each["path"].startswith("delivery/") and each["size"]:
-            found.setdefault((each["part"], PurePosixPath(each["path"]).suffix), each["path"])
-    return dict.fromkeys(found.values(), -1)
+def test_a_release_whose_failed_jobs_succeed_at_last_comes_to_the_approval(company: Company, cut_off: int) -> None:
+    company.run_again("dana", cut_off, "Test")
+    approval = company.approval(cut_off)
+    record = company.recorded(TEST)
+    assert (record["state"], record["current"]["run"]["id"]) == ("deployed", cut_off)
+    company.decide("ari", approval, "rejected", "It was only to see whether somebody is asked.")
 
 
-def refused_as_changed(company: Company, build: int) -> str:
-    """Releases a build, which ends in the comparison; gives its log."""
-    before = [company.recorded(TEST), company.recorded(PRODUCTION)]
-    number = company.release("dana", build=build)
-    company.stopped(number)
-    assert "Deploy" not in company.steps(number, "Test")
-    assert [company.recorded(TEST), company.recorded(PRODUCTION)] == before
-    return company.run_page(number, view="logs")
+def test_the_nightly_comparison_succeeds_while_all_is_as_it_was_deployed(company: Company, cut_off: int) -> None:
+    assert cut_off
+    number = company.queue("dana", "drift")
+    company.finished(number)
+    reports = [json.loads(company.published(number, name)["drift.json"]) for name in DRIFT_REPORTS]
+    assert [(each["stack"], each["differences"]) for each in reports] == [("test", []), ("prod", [])]
+
+
+def test_the_nightly_comparison_names_what_was_edited_by_hand_and_fails(company: Company, released: Any) -> None:
+    assert released
+    path = f"{PRODUCTION}/{PurePosixPath(NOTEBOOK).stem}"
+    with company.edited(path, "# Nobody has reviewed this.\n"):
+        number = company.queue("dana", "drift")
+        company.finished(number, "failed")
+    assert f"edited        {path}: another content than was deployed" in company.run_page(number, view="logs")
+    reports = {name: json.loads(company.published(number, name)["drift.json"]) for name in DRIFT_REPORTS}
+    assert reports["drift-test"]["differences"] == []
+    [edited] = reports["drift-production"]["differences"]
+    assert (edited["kind"], edited["name"]) == ("edited", path)
 
 
 def test_one_other_bit_in_a_file_of_any_kind_stops_a_release_before_anything_of_it_is_used(
     company: Company, build: int, released: Any
 ) -> None:
     assert released
-    where = kinds_of_files(company.kept_artifact(build, "release"))
+    # With what would compare it, if it compared itself.
+    where = company.kinds_of_files(build) | {"delivery/__main__.py": -1, "delivery/verify.py": -1}
     assert {PurePosixPath(each).suffix for each in where} >= {".py", ".sql", ".ipynb", ".csv", ".yaml", ".lock"}
     with company.damaged(build, "release", where):
-        log = refused_as_changed(company, build)
+        one, other = (company.release("dana", build=build) for _ in range(2))
+        log = company.stopped_as_changed(one, other)
     for name in where:
         assert f"changed   {name}: SHA-256" in log
+    # They were started at the same time, and test is the one's until it has ended.
+    asked = company.waited_for_lock(other, "Test")["startTime"]
+    turns = [company.stage_of(number, "Test") for number in (one, other)]
+    assert asked < turns[0]["finishTime"] <= turns[1]["startTime"]
 
 
 def test_a_manifest_that_was_altered_stops_a_release(company: Company, build: int, released: Any) -> None:
     assert released
-    with zipfile.ZipFile(company.kept_artifact(build, "release")) as packed:
-        manifest = packed.read("release/manifest.json")
+    manifest = company.published(build, "release")["manifest.json"]
     at = re.search(rb'"sha256": "[a-f]*([0-9])', manifest)
     assert at
     with company.damaged(build, "release", {"manifest.json": at.start(1)}):
-        assert "manifest.json" in refused_as_changed(company, build)
+        assert "manifest.json" in company.stopped_as_changed(company.release("dana", build=build))
 
 
 def test_another_digest_than_the_build_has_told_stops_a_release(company: Company, build: int, released: Any) -> None:
-    with zipfile.ZipFile(company.kept_artifact(build, "digest")) as packed:
-        digest = packed.read("digest/release.sha256").decode()
-    at = re.search("[0-9]", digest)
+    at = re.search("[0-9]", company.published(build, "digest")["release.sha256"].decode())
     assert at
     with company.damaged(build, "digest", {"release.sha256": at.start()}):
-        assert f"digest    manifest.json: {released[0]['current']['digest']} instead of" in refused_as_changed(
-            company, build
-        )
+        log = company.stopped_as_changed(company.release("dana", build=build))
+    assert f"digest    manifest.json: {released[0]['current']['digest']} instead of" in log
 
 
 def test_a_release_of_a_stack_that_somebody_works_on_says_who_and_what_to_do(
@@ -423,7 +427,8 @@ def test_approved_releases_take_turns_and_production_ends_with_the_last_of_them(
     company: Company, approved: list[Merge]
 ) -> None:
     one, other = (company.stage_of(each.release, "Production") for each in approved[:2])
-    assert one["finishTime"] <= other["startTime"]
+    asked = company.waited_for_lock(approved[1].release, "Production")["startTime"]
+    assert asked < one["finishTime"] <= other["startTime"]
     record = company.recorded(PRODUCTION)
     assert record["state"] == "deployed"
     assert record["current"]["commit"] == approved[1].commit
@@ -434,7 +439,7 @@ def test_approved_releases_take_turns_and_production_ends_with_the_last_of_them(
 def test_an_older_release_does_not_go_over_a_newer_one(company: Company, approved: list[Merge]) -> None:
     before = company.recorded(PRODUCTION)
     older = approved[0]
-    company.run_again("dana", older.release, "Production")
+    company.run_again("dana", older.release, "Production", whole=True)
     company.decide("avery", company.approval(older.release), "approved", "Once more.")
     company.finished(older.release, "failed")
     log = company.run_page(older.release, view="logs")
@@ -482,8 +487,11 @@ def test_without_approvers_a_release_runs_through_to_production(
     assert refused_gate
     checkout = company.folder.parent / "project"
     company.administrator_runs(checkout, "pulumi", "up", "--yes", "--skip-preview", "--stack", "prod")
-    number = company.release("devin")
+    built = company.queue("devin", "build")
+    company.finished(built)
+    number = company.release_of(built)
     company.finished(number)
+    assert company.run(number)["reason"] == "resourceTrigger"
     assert not company.asked_for_approval(number)
     record = company.recorded(PRODUCTION)
     assert record["state"] == "deployed"
