@@ -26,11 +26,17 @@ _USERS = {"preview": "previewer", "test": "deployer-test", "production": "deploy
 """Purpose of a variable group -> who signs in to Databricks with it."""
 
 
-def start(home: Home, engine: Toolchain) -> bool:
-    """Starts the agent unless it runs; says whether it had to. The services must answer."""
+def start(home: Home, engine: Toolchain, module: str = "rehearsal.agent") -> bool:
+    """Starts the agent unless it runs; says whether it had to. The services must answer.
+
+    Args:
+        home: the rehearsal.
+        engine: what the steps find.
+        module: the agent's program; a test may have one that does something besides.
+    """
     if processes.find(home, AGENT) is not None:
         return False
-    command = [sys.executable, "-m", "rehearsal.agent", "--server", home.address("azuredevops")]
+    command = [sys.executable, "-m", module, "--server", home.address("azuredevops")]
     command += ["--name", "rehearsal", "--work", str(home.agent / "work"), "--tools", str(cache.folder() / "agent")]
     command += ["--parallel", str(PARALLEL)]
     home.agent.mkdir(mode=0o700, parents=True, exist_ok=True)
