@@ -128,8 +128,8 @@ def own(operation: Operation, token: str, path: str) -> Step:
     outer = "databricks-cicd:databricks:Notebooks"
     urn = f"urn:pulumi:prod::databricks-cicd::{outer}${token}::{path}"
     inputs = {"path": f"{FOLDER}/{path}"}
-    sides = {"old": inputs} if operation == "delete" else {"new": inputs}
-    return Step(operation=operation, urn=urn, type=token, name=path, components=(outer,), **sides)
+    old, new = (inputs, {}) if operation == "delete" else ({}, inputs)
+    return Step(operation=operation, urn=urn, type=token, name=path, components=(outer,), old=old, new=new)
 
 
 STATIONS = "data/stations.csv"
