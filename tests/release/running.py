@@ -130,7 +130,7 @@ def run(suite: str, told: Parameters, *, spark: Any, dbutils: Any) -> str:
 
     The tests have the fixtures `spark`, `dbutils`, `told`, and `figures`, a dict that is added to the summary.
     `junit.xml` and `summary.json` are put into `<volume>/<suite>/<run id>/` whether tests fail or not.
-    SuiteFailed when a test failed, or when there is none.
+    SuiteFailed when a test failed, or when none passed: a suite that skips all its tests shows nothing.
     """
     summary = Summary(suite, told.run_id, results=f"{told.volume}/{suite}/{told.run_id}")
     # What else is installed on the machine has no part in the tests.
@@ -162,14 +162,15 @@ def run(suite: str, told: Parameters, *, spark: Any, dbutils: Any) -> str:
         if junit.exists():
             dbutils.fs.put(f"{summary.results}/junit.xml", junit.read_text(encoding="utf-8"), True)
         dbutils.fs.put(f"{summary.results}/summary.json", text, True)
-    if code != pytest.ExitCode.OK:
+    if code != pytest.ExitCode.OK or not summary.passed:
         raise SuiteFailed(_message(summary, code))
     return text
 
 
 def _message(summary: Summary, code: int) -> str:
     if not summary.failures:
-        return f"{summary.suite}: pytest ended with {pytest.ExitCode(code).name}, and no test failed"
+        counted = f"{summary.passed} tests passed, {summary.skipped} were skipped, none failed"
+        return f"{summary.suite}: {counted}; pytest ended with {pytest.ExitCode(code).name}"
     names = ", ".join(failure["test"] for failure in summary.failures)
     lines = [f"{summary.suite}: {summary.failed} of {summary.passed + summary.failed} tests failed: {names}"]
     for failure in summary.failures:
