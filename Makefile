@@ -81,13 +81,15 @@ unit: venv ## the tests of the program, of the commands and of the notebooks: wh
 	@failed=; \
 	$(PY) -m pytest -m 'not slow' -n 2 --dist loadfile $(UNIT) --junitxml="$(RESULTS)/unit-program.xml" || failed=1; \
 	$(PY) -m pytest -m 'not slow' tests/notebooks --junitxml="$(RESULTS)/unit-notebooks.xml" \
-		--cov --cov-fail-under=$(COVERAGE) --cov-report=xml:"$(RESULTS)/coverage.xml" || failed=1; \
+		--cov --cov-report=term --cov-report=xml:"$(RESULTS)/coverage.xml" || failed=1; \
+	$(PY) -m tests.branch_coverage "$(RESULTS)/coverage.xml" $(COVERAGE) || failed=1; \
 	[ -z "$$failed" ]
 
 test: check toolchain ## check, then all tests but the slow ones, and the coverage of the notebooks' package
 	@$(PY) -m pytest -m 'not slow' $(PYTEST)
 ifeq ($(origin PYTEST),file)
-	@$(PY) -m pytest tests/notebooks --cov --cov-fail-under=$(COVERAGE)
+	@$(PY) -m pytest tests/notebooks --cov --cov-report=term --cov-report=xml:"$(RESULTS)/coverage.xml"
+	@$(PY) -m tests.branch_coverage "$(RESULTS)/coverage.xml" $(COVERAGE)
 endif
 
 test-fresh: venv ## `make rehearsal` in a clone on a machine without pulumi, Go, caches: ten minutes or more

@@ -40,7 +40,7 @@ SUITES = ("functional", "integration", "performance")
 PRICE_LISTS = {name: f"/Volumes/test/bike_sharing/landing/half-an-hour-{name}.txt" for name in SUITES}
 """What each suite compares a fare with; where there is no such file, it knows the price by itself."""
 
-_KEPT = ("tests/conftest.py", "tests/release/running.py")
+_KEPT = ("tests/branch_coverage.py", "tests/conftest.py", "tests/release/running.py")
 """The product's own: what runs a suite, and what keeps the developer's environment from the tests."""
 
 _FILES = {
