@@ -186,7 +186,7 @@ class SourceControl(pulumi.ComponentResource):
             namespace_id=_ENVIRONMENTS,
             token=pulumi.Output.concat("Environments/", self.project_id),
             principal=identity.descriptor,
-            permissions={"View": "Allow"},
+            permissions={"View": "allow"},  # in small letters, unlike the others: the provider reads it so
             replace=False,
             opts=pulumi.ResourceOptions(parent=self),
         )

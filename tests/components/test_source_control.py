@@ -124,11 +124,16 @@ def test_the_build_identity_may_comment_on_pull_requests_and_see_what_drift_comp
         "permissions": {"PullRequestContribute": "Allow"},
         "replace": False,
     }
-    seeing = {"principal": BUILD_SERVICE.descriptor, "permissions": {"View": "Allow"}, "replace": False}
-    assert recorded.one("LibraryPermissions").inputs == {"projectId": "id of source-project", **seeing}
+    seeing = {"principal": BUILD_SERVICE.descriptor, "replace": False}
+    assert recorded.one("LibraryPermissions").inputs == {
+        "projectId": "id of source-project",
+        "permissions": {"View": "Allow"},
+        **seeing,
+    }
     assert recorded.one("SecurityPermissions").inputs == {
         "namespaceId": "83d4c2e6-e57d-4d6e-892b-b87222b7ad20",
         "token": "Environments/id of source-project",
+        "permissions": {"View": "allow"},
         **seeing,
     }
 
