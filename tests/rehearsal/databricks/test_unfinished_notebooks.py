@@ -55,6 +55,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     assert processes.marked(MARKER, str(state / "runs")) == []
 
 
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[Path]:
+    """For stand-ins of the test's own. A test that fails half way leaves no notebook that waits for ever."""
+    yield tmp_path
+    processes.end_all(tmp_path / "runs", grace_seconds=0)
+
+
 def job(workspace: Workspace, source: str, **task: int) -> int:
     """A job with the one task `a`; gives its id."""
     workspace.notebook("/Shared/unfinished", source.encode())
@@ -118,9 +125,9 @@ def test_a_notebook_that_ends_its_interpreter_fails_and_has_a_page(served: Works
     assert "two\n</pre>" in shown
 
 
-def test_a_killed_server_finds_its_notebooks_again_and_marks_the_one_that_died(tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    with server(tmp_path, runner=Compute.runner) as (workspace, process):
+def test_a_killed_server_finds_its_notebooks_again_and_marks_the_one_that_died(state: Path) -> None:
+    gate = state / "gate"
+    with server(state, runner=Compute.runner) as (workspace, process):
         source = WAIT.format(gate=gate)
         runs = [
             jobs.start(workspace, job(workspace, each)) for each in (source + "dbutils.notebook.exit('on')", source)
@@ -130,11 +137,11 @@ def test_a_killed_server_finds_its_notebooks_again_and_marks_the_one_that_died(t
             printed(workspace, each, "two")
         process.send_signal(signal.SIGKILL)
         process.wait(10)
-    lost = processes.marked(processes.TASK, str(tmp_path / "runs" / str(dies) / "a-0"))
+    lost = processes.marked(processes.TASK, str(state / "runs" / str(dies) / "a-0"))
     for found in lost:
         found.kill()
     psutil.wait_procs(lost)
-    with server(tmp_path, runner=Compute.runner) as (workspace, process):
+    with server(state, runner=Compute.runner) as (workspace, process):
         error = "The task's process ended without a result while the workspace was not running."
         assert jobs.result(jobs.finished(workspace, dies)) == "FAILED"
         assert_shows_all_until_its_end(page(workspace, dies), "FAILED", error.replace("'", "&#39;"))
@@ -144,13 +151,13 @@ def test_a_killed_server_finds_its_notebooks_again_and_marks_the_one_that_died(t
         assert jobs.output(workspace, run, "a").notebook_output.result == "on"
         process.terminate()
         process.wait(20)
-    assert left(tmp_path) == []
+    assert left(state) == []
 
 
-def test_a_stop_leaves_a_page_of_what_it_ended(tmp_path: Path) -> None:
-    with jobs.served(tmp_path, runner=Compute.runner) as workspace:
-        run_id = jobs.start(workspace, job(workspace, WAIT.format(gate=tmp_path / "never")))
+def test_a_stop_leaves_a_page_of_what_it_ended(state: Path) -> None:
+    with jobs.served(state, runner=Compute.runner) as workspace:
+        run_id = jobs.start(workspace, job(workspace, WAIT.format(gate=state / "never")))
         printed(workspace, run_id, "two")
-    with jobs.served(tmp_path, runner=Compute.runner) as workspace:
+    with jobs.served(state, runner=Compute.runner) as workspace:
         words = "The rehearsal was stopped while this ran; it ended the run."
         assert_shows_all_until_its_end(page(workspace, run_id), "CANCELED", words)
