@@ -33,7 +33,7 @@ limits = watch.Limits.of_texts(
 # COMMAND ----------
 
 measured = watch.figures(spark, tables, limits.as_of)
-columns = "source string, newest_day date, age_hours double, arrived long, accepted long, quarantined long"
+columns = "source string, newest_day date, age_hours double, arrived long, accepted long, quarantined long, ahead date"
 display(spark.createDataFrame([dataclasses.astuple(figures) for figures in measured], columns))
 
 # COMMAND ----------

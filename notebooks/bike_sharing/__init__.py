@@ -5,7 +5,7 @@ The package does the work of the notebooks beside it. Each step is one call that
 - `ingest.run`: files to bronze tables, as they came.
 - `transform.run`: bronze to silver tables and the quarantine, by the rules in `quality`.
 - `publish.run`: silver to gold tables.
-- `maintain.run` and `watch.check`: upkeep, and whether the data can be trusted.
+- `maintain.run`, and `watch.figures` with `watch.demand_good`: upkeep, and whether the data can be trusted.
 
 It uses only what Spark Connect offers, so that it runs on Databricks job clusters, on serverless compute and on a local
 Spark with Delta alike (https://docs.databricks.com/en/compute/serverless/limitations.html).

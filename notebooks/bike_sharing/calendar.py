@@ -71,7 +71,7 @@ def local_hour(at: str) -> str:
 
 def midnight(day: str) -> str:
     """SQL for the instant at which a date begins in the city."""
-    return f"to_utc_timestamp(timestamp_seconds(unix_date({day}) * {_DAY}), '{CITY_ZONE}')"
+    return f"to_utc_timestamp(timestamp_seconds(CAST(unix_date({day}) AS BIGINT) * {_DAY}), '{CITY_ZONE}')"
 
 
 def hours_of_day(day: str) -> str:

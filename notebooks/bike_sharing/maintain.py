@@ -39,26 +39,23 @@ class MaintainReport:
     retention_hours: int
 
 
-def run(
-    spark: SparkSession, tables: Tables, retention_hours: int = SHORTEST_HOURS, *, allow_short_retention: bool = False
-) -> MaintainReport:
+def run(spark: SparkSession, tables: Tables, retention_hours: int = SHORTEST_HOURS) -> MaintainReport:
     """Compact all tables and delete files that only versions older than the retention need.
 
     Args:
         spark: the session.
         tables: where the tables are; missing ones are made.
-        retention_hours: how long old versions can be read, in hours.
-        allow_short_retention: take less than a week. A job that reads or writes for longer than the retention can then
-            lose files under its hands; Delta refuses it as well, unless the session turns its check off
+        retention_hours: how long old versions can be read, in hours; at least a week. A job that reads or writes for
+            longer than the retention loses files under its hands, so Delta refuses less as well
             (https://docs.delta.io/latest/delta-utility.html#remove-files-no-longer-referenced-by-a-delta-table).
 
     Raises:
-        ValueError: the retention is negative, or shorter than a week without being allowed.
+        ValueError: the retention is shorter than a week.
     """
-    if retention_hours < 0 or (retention_hours < SHORTEST_HOURS and not allow_short_retention):
+    if retention_hours < SHORTEST_HOURS:
         raise ValueError(
-            f"A retention of {retention_hours} hours is shorter than {SHORTEST_HOURS}; running jobs could lose files."
-            " Say allow_short_retention=True if none runs."
+            f"A retention of {retention_hours} hours is too short, running jobs could lose files: take {SHORTEST_HOURS}"
+            " or more."
         )
     tables.create(spark)
     with ThreadPoolExecutor(_AT_ONCE) as workers:

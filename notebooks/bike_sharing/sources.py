@@ -5,7 +5,9 @@ all its names; a new column needs no declaration, bronze keeps it anyway.
 """
 
 import csv
+import io
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -138,6 +140,26 @@ WEATHER = Source(
 SOURCES = (STATIONS, WEATHER, TRIPS)
 
 
+def header_fields(header: str) -> list[str]:
+    """The fields of a CSV header, as they stand there.
+
+    Args:
+        header: first line of the file.
+    """
+    return next(csv.reader([header.lstrip("\ufeff")]), [])
+
+
+def join_header(fields: Iterable[str]) -> str:
+    """The header of a CSV file with these fields.
+
+    Args:
+        fields: in order.
+    """
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(fields)
+    return line.getvalue()
+
+
 def header_columns(header: str) -> list[str]:
     """The names of a CSV header as columns of a table, one for each field, in the file's order.
 
@@ -149,7 +171,7 @@ def header_columns(header: str) -> list[str]:
         header: first line of the file.
     """
     names: list[str] = []
-    for place, field in enumerate(next(csv.reader([header.lstrip("\ufeff")]), [])):
+    for place, field in enumerate(header_fields(header)):
         name = re.sub(r"[\s,;{}()=.`]+", "_", field.strip()).lstrip("_") or f"column_{place}"
         if name.lower() in {known.lower() for known in names}:
             name = f"{name}_{place}"

@@ -50,7 +50,7 @@ class Finding:
     """A limit that is broken.
 
     Args:
-        check: `freshness`, `volume` or `quality`.
+        check: `freshness`, `dates`, `volume` or `quality`.
         source: which source.
         message: what was measured, and the limit.
     """
@@ -77,11 +77,12 @@ class Figures:
 
     Args:
         source: which.
-        newest_day: newest file day that arrived; None when nothing ever did.
+        newest_day: newest file day that arrived, of those that have begun; None when none ever did.
         age_hours: hours from the end of that day in the city.
         arrived: rows of bronze of that day.
         accepted: those in silver.
         quarantined: those in the quarantine.
+        ahead: latest file day that hasn't begun and arrived nevertheless; None when none did.
     """
 
     source: str
@@ -90,6 +91,7 @@ class Figures:
     arrived: int
     accepted: int
     quarantined: int
+    ahead: date | None = None
 
     @property
     def quarantine_share(self) -> float:
@@ -98,7 +100,7 @@ class Figures:
 
 
 def figures(spark: SparkSession, tables: Tables, as_of: datetime | None = None) -> list[Figures]:
-    """Measure each source's newest file day.
+    """Measure each source's newest file day of those that have begun: a wrong date must not pass for fresh data.
 
     Args:
         spark: the session.
@@ -107,18 +109,24 @@ def figures(spark: SparkSession, tables: Tables, as_of: datetime | None = None) 
     """
     tables.create(spark)
     now = as_of or datetime.now(UTC)
-    end_of_day = f"unix_seconds({calendar.midnight('date_add(max(file_day), 1)')})"
-    files = spark.table(tables.name("ingested_files")).groupBy("source")
+    has_begun = f"unix_seconds({calendar.midnight('file_day')}) <= {int(now.timestamp())}"
     newest = {
         str(row["source"]): row
-        for row in files.agg(f.max("file_day").alias("day"), f.expr(end_of_day).alias("end")).collect()
+        for row in spark.table(tables.name("ingested_files"))
+        .groupBy("source")
+        .agg(
+            f.expr(f"max(file_day) FILTER (WHERE {has_begun})").alias("day"),
+            f.expr(f"max(file_day) FILTER (WHERE NOT {has_begun})").alias("ahead"),
+        )
+        .withColumn("end", f.expr(f"unix_seconds({calendar.midnight('date_add(day, 1)')})"))
+        .collect()
     }
     return [_measured(spark, tables, source, newest.get(source.name), now) for source in SOURCES]
 
 
 def _measured(spark: SparkSession, tables: Tables, source: Source, newest: Row | None, now: datetime) -> Figures:
-    if newest is None:
-        return Figures(source.name, None, float("inf"), 0, 0, 0)
+    if newest is None or newest["day"] is None:
+        return Figures(source.name, None, float("inf"), 0, 0, 0, newest["ahead"] if newest else None)
     arrived = spark.table(tables.name(source.bronze)).where(f.col("_file_day") == newest["day"])
     rejected = spark.table(tables.name("quarantine")).where(f.col("source") == source.name)
     silver = spark.table(tables.name(source.silver)).select("_batch", "_row")
@@ -130,18 +138,8 @@ def _measured(spark: SparkSession, tables: Tables, source: Source, newest: Row |
         arrived.count(),
         accepted.count(),
         rejected.where(f.col("file_day") == newest["day"]).count(),
+        newest["ahead"],
     )
-
-
-def findings(spark: SparkSession, tables: Tables, limits: Limits) -> list[Finding]:
-    """The limits that the data breaks; none when all is well.
-
-    Args:
-        spark: the session.
-        tables: where the tables are; missing ones are made.
-        limits: what is still good.
-    """
-    return [finding for measured in figures(spark, tables, limits.as_of) for finding in judge(measured, limits)]
 
 
 def judge(measured: Figures, limits: Limits) -> list[Finding]:
@@ -152,34 +150,23 @@ def judge(measured: Figures, limits: Limits) -> list[Finding]:
         limits: what is still good.
     """
     source, found = measured.source, []
+    if measured.ahead is not None:
+        late = f"the newest is {measured.ahead}, and what it says counts as newer than all that comes before that day"
+        found.append(Finding("dates", source, f"files of days that haven't begun have arrived: {late}"))
     if measured.newest_day is None:
-        return [Finding("freshness", source, "nothing has ever arrived")]
+        return [*found, Finding("freshness", source, "nothing has ever arrived")]
     if measured.age_hours > limits.max_age_hours:
         age = f"the newest day is {measured.newest_day}, which ended {measured.age_hours:.1f} hours ago"
         found.append(Finding("freshness", source, f"{age}; at most {limits.max_age_hours:g} are allowed"))
     if source == "trips" and measured.accepted < limits.min_rows:
         rows = f"{measured.accepted} of {measured.arrived} rows of {measured.newest_day} were accepted"
         found.append(Finding("volume", source, f"{rows}; at least {limits.min_rows} are expected"))
+    elif not measured.arrived:
+        found.append(Finding("volume", source, f"the files of {measured.newest_day} have no row"))
     if measured.quarantine_share > limits.max_quarantine_share:
         share = f"{measured.quarantine_share:.1%} of the rows of {measured.newest_day} are in the quarantine"
         found.append(Finding("quality", source, f"{share}; at most {limits.max_quarantine_share:.1%} are allowed"))
     return found
-
-
-def check(spark: SparkSession, tables: Tables, limits: Limits) -> list[Figures]:
-    """Fail when the data breaks a limit; otherwise give the figures.
-
-    Args:
-        spark: the session.
-        tables: where the tables are; missing ones are made.
-        limits: what is still good.
-
-    Raises:
-        WatchError: limits are broken; all of them are named.
-    """
-    measured = figures(spark, tables, limits.as_of)
-    demand_good(measured, limits)
-    return measured
 
 
 def demand_good(measured: Iterable[Figures], limits: Limits) -> None:

@@ -11,7 +11,13 @@ CREATE WIDGET TEXT schema DEFAULT 'bike_sharing';
 
 -- COMMAND ----------
 
-CREATE TABLE IF NOT EXISTS IDENTIFIER(IF(:catalog = '', '', :catalog || '.') || :schema || '.gold_weekly_report') (
+DECLARE OR REPLACE VARIABLE prefix STRING;
+SET VARIABLE prefix =
+  IF(:catalog = '', '', '`' || replace(:catalog, '`', '``') || '`.') || '`' || replace(:schema, '`', '``') || '`';
+
+-- COMMAND ----------
+
+CREATE TABLE IF NOT EXISTS IDENTIFIER(prefix || '.gold_weekly_report') (
   week_start DATE, station_id STRING, name STRING, departures BIGINT, arrivals BIGINT, member_share DOUBLE,
   mean_duration_min DOUBLE, mean_distance_km DOUBLE, busiest_local_hour INT, hours_empty BIGINT
 ) USING DELTA;
@@ -26,12 +32,12 @@ CREATE TABLE IF NOT EXISTS IDENTIFIER(IF(:catalog = '', '', :catalog || '.') || 
 
 -- COMMAND ----------
 
-MERGE INTO IDENTIFIER(IF(:catalog = '', '', :catalog || '.') || :schema || '.gold_weekly_report') AS report
+MERGE INTO IDENTIFIER(prefix || '.gold_weekly_report') AS report
 USING (
   WITH demand AS (
     SELECT date_sub(local_day, weekday(local_day)) AS week_start, station_id, local_hour,
       sum(departures) AS departures, sum(arrivals) AS arrivals, sum(member_departures) AS member_departures
-    FROM IDENTIFIER(IF(:catalog = '', '', :catalog || '.') || :schema || '.gold_demand_hourly')
+    FROM IDENTIFIER(prefix || '.gold_demand_hourly')
     GROUP BY 1, 2, 3
   ),
   flow AS (
@@ -43,14 +49,14 @@ USING (
   ),
   empty AS (
     SELECT date_sub(local_day, weekday(local_day)) AS week_start, station_id, count_if(is_empty) AS hours_empty
-    FROM IDENTIFIER(IF(:catalog = '', '', :catalog || '.') || :schema || '.gold_availability_hourly')
+    FROM IDENTIFIER(prefix || '.gold_availability_hourly')
     GROUP BY 1, 2
   ),
   days AS (
     SELECT date_from_unix_date(CAST(unix_seconds(from_utc_timestamp(started_at, 'Europe/Vienna')) DIV 86400 AS INT)) AS day,
       start_station AS station_id, sum(duration_s) AS duration_s,
       sum(CAST(round(distance_m * 1000) AS BIGINT)) AS distance_mm, count(*) AS trips
-    FROM IDENTIFIER(IF(:catalog = '', '', :catalog || '.') || :schema || '.silver_trips')
+    FROM IDENTIFIER(prefix || '.silver_trips')
     GROUP BY 1, 2
   ),
   trips AS (
@@ -72,12 +78,12 @@ USING (
       min_by(station.name, station.valid_from)
     ) AS name
     FROM weeks
-    LEFT JOIN IDENTIFIER(IF(:catalog = '', '', :catalog || '.') || :schema || '.silver_stations') AS station USING (station_id)
+    LEFT JOIN IDENTIFIER(prefix || '.silver_stations') AS station USING (station_id)
     GROUP BY ALL
   )
   SELECT week_start, station_id, new.* EXCEPT (week_start, station_id), new.departures IS NULL AS is_gone
   FROM named AS new
-  FULL JOIN IDENTIFIER(IF(:catalog = '', '', :catalog || '.') || :schema || '.gold_weekly_report') AS old
+  FULL JOIN IDENTIFIER(prefix || '.gold_weekly_report') AS old
   USING (week_start, station_id)
   WHERE NOT (
     new.name <=> old.name AND new.departures <=> old.departures AND new.arrivals <=> old.arrivals
@@ -93,5 +99,5 @@ WHEN NOT MATCHED THEN INSERT *;
 
 -- COMMAND ----------
 
-SELECT * FROM IDENTIFIER(IF(:catalog = '', '', :catalog || '.') || :schema || '.gold_weekly_report')
+SELECT * FROM IDENTIFIER(prefix || '.gold_weekly_report')
 ORDER BY week_start DESC, departures DESC;

@@ -1,17 +1,21 @@
 """The chain from files to gold: right whatever the order of arrival, cut off or run again."""
 
-import math
+import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote, urlparse
 
 import pytest
 from bike_sharing import Tables, ingest, maintain, publish, transform, watch
 from bike_sharing_data import DAYS, LocalFiles, expected, write
 from comparing import differences
 from pyspark.sql import SparkSession
+
+from tests.notebooks.small_files import HEADER, STATION, TRIP, put
 
 ROWS = 400
 PIECES = ((DAYS[6], DAYS[1], DAYS[4]), (DAYS[5], DAYS[3], DAYS[2], DAYS[0]))  # later files first
@@ -88,16 +92,6 @@ def test_a_second_run_changes_no_table(spark: SparkSession, week: Week) -> None:
     assert versions(spark, week.tables) == before
 
 
-def test_the_watch_is_content_or_names_every_limit_that_is_broken(spark: SparkSession, week: Week) -> None:
-    limits = watch.Limits(as_of=datetime(2024, 10, 28, 6, tzinfo=UTC), max_quarantine_share=1)
-    assert [figures.newest_day for figures in watch.check(spark, week.tables, limits)] == [DAYS[-1]] * 3
-    with pytest.raises(watch.WatchError) as failed:
-        watch.check(spark, week.tables, watch.Limits(max_age_hours=48, min_rows=10**6, max_quarantine_share=0))
-    checks = {finding.check for finding in failed.value.findings}
-    assert checks == {"freshness", "volume", "quality"}
-    assert all(finding.message in str(failed.value) for finding in failed.value.findings)
-
-
 def test_upkeep_puts_small_files_together_and_keeps_what_they_hold(
     spark: SparkSession, week: Week, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,16 +102,26 @@ def test_upkeep_puts_small_files_together_and_keeps_what_they_hold(
     assert wrong(spark, week.tables, DAYS) == []
 
 
-STATIONS = '{{"station_id":"{}","name":"A","lat":48.2,"lon":16.3,"capacity":5,"bikes_available":2}}\n'
-HEADER = "trip_id,bike_id,start_station,end_station,started_at,ended_at,duration_s,distance,firmware,member,exported_at"
-TRIP = "{0},b1,{1},{2},2024-10-21 08:00:00,2024-10-21 08:10:00,{3},1500,2.1,yes,2024-10-2{4}T01:00:00Z\n"
-
-
-def put(landing: Path, path: str, text: str) -> Path:
-    file = landing / path
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
-    return file
+def test_upkeep_deletes_what_is_older_than_the_retention_and_spares_what_is_younger_or_needed(
+    spark: SparkSession, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintain, "COLUMNS", ["progress"])
+    tables.create(spark)
+    for batch in (1, 2):  # two files, which upkeep puts together; the earlier version needs them
+        spark.sql(f"INSERT INTO {tables.name('progress')} VALUES ('x', 'trips', {batch}, now())")  # noqa: S608 # names of the test's own
+    detail = spark.sql(f"DESCRIBE DETAIL {tables.name('progress')}").collect()[0]
+    folder = Path(unquote(urlparse(detail["location"]).path))
+    replaced = set(folder.glob("*.parquet"))
+    old, young = (folder / f"part-{name}.snappy.parquet" for name in ("old", "young"))  # of runs that were cut off
+    for path, hours in [*((path, 1000) for path in replaced), (old, 169), (young, 167)]:
+        path.touch()
+        os.utime(path, (time.time() - hours * 3600,) * 2)
+    assert maintain.run(spark, tables).tables == (maintain.Upkeep("progress", 2, 1),)
+    assert not old.exists()
+    assert young.exists()
+    # They are old, but were needed until now.
+    assert replaced < set(folder.glob("*.parquet"))
+    assert spark.sql(f"SELECT * FROM {tables.name('progress')} VERSION AS OF 2").count() == 2  # noqa: S608 # as above
 
 
 def stored(spark: SparkSession, tables: Tables) -> tuple[list[Any], list[Any]]:
@@ -135,8 +139,7 @@ def test_trips_come_back_when_their_station_gets_known_and_leave_when_their_corr
         TRIP.format("t3", "S1", "S1", 0, 2),
     ]
     old = put(tmp_path, "trips/2024-10-21/ä b+c%20.csv", f"{HEADER}\n{''.join(first)}")
-    put(tmp_path, "stations/2024-10-21/s.json", STATIONS.format("S1"))
-    put(tmp_path, "trips/2024-10-21/empty.csv", "")
+    put(tmp_path, "stations/2024-10-21/s.json", STATION.format("S1"))
     put(tmp_path, "notes/readme.txt", "x")
     read = ingest.run(spark, tables, str(tmp_path))
     transform.run(spark, tables)
@@ -147,7 +150,7 @@ def test_trips_come_back_when_their_station_gets_known_and_leave_when_their_corr
         [("t1", "station_unknown"), ("t3", "duration_wrong")],
     )
 
-    put(tmp_path, "stations/2024-10-22/s.json", STATIONS.format("S1") + STATIONS.format("S9"))
+    put(tmp_path, "stations/2024-10-22/s.json", STATION.format("S1") + STATION.format("S9"))
     corrected = [TRIP.format("t2", "S1", "S1", -1, 3), TRIP.format("t3", "S1", "S9", 600, 3)]
     put(tmp_path, "trips/2024-10-22/x.csv", f"{HEADER},colour of bike\n{''.join(corrected)}".replace("Z\n", "Z,red\n"))
     put(tmp_path, "trips/2024-10-22/y.csv", "trip_id,colour of bike\nt4,red\n")
@@ -177,24 +180,14 @@ def test_where_nothing_has_arrived_every_step_works_and_ingest_says_which_folder
         ingest.run(spark, tables, str(tmp_path / "nowhere"))
     assert transform.run(spark, tables) == transform.TransformReport()
     assert publish.run(spark, tables) == publish.PublishReport()
-    found = watch.findings(spark, tables, watch.Limits())
-    assert [finding.message for finding in found] == ["nothing has ever arrived"] * 3
+    found = [watch.judge(figures, watch.Limits()) for figures in watch.figures(spark, tables)]
+    assert [[finding.message for finding in each] for each in found] == [["nothing has ever arrived"]] * 3
 
 
-@pytest.mark.parametrize(("hours", "allowed"), [(167, False), (-1, True)])
-def test_a_retention_that_endangers_running_jobs_is_refused(hours: int, allowed: bool) -> None:
-    with pytest.raises(ValueError, match=f"retention of {hours} hours"):
-        maintain.run(None, Tables("", "x"), hours, allow_short_retention=allowed)  # type: ignore[arg-type] # refused before
-
-
-def test_limits_are_read_from_texts() -> None:
-    texts = {"as_of": "2024-10-28T06:00:00", "max_age_hours": "1.5", "min_rows": "7", "max_quarantine_share": "0.1"}
-    assert watch.Limits.of_texts(texts) == watch.Limits(datetime(2024, 10, 28, 6, tzinfo=UTC), 1.5, 7, 0.1)
-    assert watch.Limits.of_texts({**texts, "as_of": "2024-10-28T06:00:00Z"}).as_of == datetime(
-        2024, 10, 28, 6, tzinfo=UTC
-    )
-    assert watch.Limits.of_texts({**texts, "as_of": " "}).as_of is None
-    assert math.isclose(watch.Figures("trips", None, 0, 8, 0, 2).quarantine_share, 0.25)
+@pytest.mark.parametrize("hours", [167, -1])
+def test_a_retention_that_endangers_running_jobs_is_refused(hours: int) -> None:
+    with pytest.raises(ValueError, match=f"retention of {hours} hours is too short.*take 168"):
+        maintain.run(None, Tables("", "x"), hours)  # type: ignore[arg-type] # refused before
 
 
 def test_names_of_tables() -> None:

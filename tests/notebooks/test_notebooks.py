@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bike_sharing import Tables
+from bike_sharing import Tables, ingest, transform
 from bike_sharing_data import LocalFiles, expected, write
 from comparing import differences
 from pyspark.sql import SparkSession
+
+from tests.notebooks.small_files import DAY, STATION, TRIP, put, trips
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = 300
@@ -88,7 +90,9 @@ def runner(tmp_path_factory: pytest.TempPathFactory, spark_data: Path) -> Iterat
     process.wait(60)
 
 
-NAMES = {"catalog": "test", "schema": "notebooks"}
+# A name that SQL takes in quotes alone.
+NAMES = {"catalog": "test", "schema": "my-bikes"}
+TABLES = Tables(**NAMES)
 STEPS: dict[str, dict[str, str]] = {
     "ingest": {"landing": "/Volumes/main/notebooks/landing"},
     "transform": {},
@@ -105,9 +109,9 @@ def results(spark: SparkSession, runner: Runner) -> dict[str, dict[str, Any]]:
     """What came of each notebook, run in turn over the sample week; the report finds an old row and a gone one."""
     landing = runner.data / "volumes" / "main" / "notebooks" / "landing"
     write(None, str(landing), rows=ROWS, files=LocalFiles())  # type: ignore[arg-type] # few rows are written without Spark
-    Tables("test", "notebooks").create(spark)
+    TABLES.create(spark)
     old = "(DATE'2024-10-21', 'S001', 5), (DATE'2020-01-06', 'S404', 5)"
-    spark.sql(f"INSERT INTO test.notebooks.gold_weekly_report (week_start, station_id, departures) VALUES {old}")  # noqa: S608 # names of the test's own
+    spark.sql(f"INSERT INTO {TABLES.name('gold_weekly_report')} (week_start, station_id, departures) VALUES {old}")  # noqa: S608 # names of the test's own
     return {notebook: runner(notebook, **NAMES, **more) for notebook, more in STEPS.items()}
 
 
@@ -115,7 +119,7 @@ def test_the_notebooks_do_their_work_from_top_to_bottom(
     spark: SparkSession, results: dict[str, dict[str, Any]]
 ) -> None:
     assert {name: result["error_trace"] for name, result in results.items() if result["state"] != "SUCCESS"} == {}
-    assert differences(spark, "test.notebooks", expected(rows=ROWS)) == []
+    assert differences(spark, TABLES.prefix, expected(rows=ROWS)) == []
     returned = {name: json.loads(results[name]["result"]) for name in ("ingest", "transform", "watch")}
     assert returned["ingest"]["rows"] == expected(rows=ROWS).bronze
     assert len(returned["transform"]["sources"]) == len(returned["watch"]) == 3
@@ -132,17 +136,25 @@ def test_the_plots_are_pictures_on_the_page(results: dict[str, dict[str, Any]]) 
 def test_the_report_run_again_on_a_cluster_changes_nothing(
     spark: SparkSession, runner: Runner, results: dict[str, dict[str, Any]]
 ) -> None:
-    history = "DESCRIBE HISTORY test.notebooks.gold_weekly_report"
+    history = f"DESCRIBE HISTORY {TABLES.name('gold_weekly_report')}"
     before = spark.sql(history).count()
     again = runner("reports/weekly_report", kind="classic", **NAMES)
     assert (again["state"], again["error_trace"]) == ("SUCCESS", results["reports/weekly_report"]["error_trace"])
     assert spark.sql(history).count() == before
 
 
-def test_the_watch_fails_with_every_limit_that_is_broken(runner: Runner, results: dict[str, dict[str, Any]]) -> None:
-    # On the last day no trip is rejected, so the share is one that even none exceeds.
-    limits = {"max_age_hours": "24", "min_rows": "1000000", "max_quarantine_share": "-1"}
-    stale = runner("watch", kind="classic", **NAMES, **limits)
-    assert stale["state"] == "FAILED"
-    for named in ("WatchError", "freshness of trips", "volume of trips", "quality of trips", "freshness of weather"):
-        assert named in stale["error_trace"]
+def test_the_watch_fails_with_every_limit_that_the_data_breaks(
+    spark: SparkSession, runner: Runner, tables: Tables, tmp_path: Path
+) -> None:
+    good, broken = TRIP.format("t1", "S1", "S1", 600, 2), [TRIP.format(f"b{n}", "S1", "S1", 0, 2) for n in range(3)]
+    put(tmp_path, f"stations/{DAY}/s.json", STATION.format("S1"))
+    put(tmp_path, f"trips/{DAY}/t.csv", trips(good, *broken))
+    ingest.run(spark, tables, str(tmp_path))
+    transform.run(spark, tables)
+    names = {"catalog": tables.catalog, "schema": tables.schema}
+    failed = runner("watch", kind="classic", **names, as_of="2024-10-24T06:00:00Z", min_rows="2")
+    assert failed["state"] == "FAILED"
+    trace = failed["error_trace"]
+    assert "freshness of stations, freshness of weather, freshness of trips, volume of trips, quality of trips" in trace
+    assert "1 of 4 rows of 2024-10-21 were accepted; at least 2 are expected" in trace
+    assert "75.0% of the rows of 2024-10-21 are in the quarantine; at most 20.0% are allowed" in trace

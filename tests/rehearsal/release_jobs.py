@@ -5,6 +5,7 @@ its components declare, recorded, with every field: what the engine and the prov
 """
 
 import base64
+import io
 import json
 import re
 import time
@@ -113,6 +114,12 @@ class Release:
             form, language = ImportFormat.AUTO, None
         encoded = base64.b64encode(content).decode()
         api.import_(path, content=encoded, format=form, language=language, overwrite=True)
+
+    def put(self, path: str, text: str) -> None:
+        """Write a file of a volume."""
+        files = self.workspace.sdk().files
+        files.create_directory(path.rpartition("/")[0])
+        files.upload(path, io.BytesIO(text.encode()), overwrite=True)
 
     @contextmanager
     def with_file(self, source: str, content: str) -> Iterator[None]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.notebooks.small_files import HEADER, OBSERVATION, STATION, TRIP
 from tests.rehearsal.databricks.run_helpers import output, until
 from tests.rehearsal.databricks.test_notifications import Receiver, destination, mails, receiver
 from tests.rehearsal.planted_defects import DEFECTS
@@ -20,7 +21,17 @@ SUITES = ("functional", "integration", "performance")
 TO = "ops@city.example"
 QUICK = "wind stays in kilometres an hour"
 SLOW = "rows are joined with their verdict by a condition that is no equality"
-LATE = "2024-11-05T06:00:00Z"
+LAST_DAY, LATE = "2024-10-27", "2024-11-05T06:00:00Z"
+# The trips that arrive on the last day: none, or mostly broken ones.
+ARRIVALS = {
+    "thin": f"{HEADER}\n",
+    "dirty": f"{HEADER}\n" + "".join(TRIP.format(f"t{seconds}", "S1", "S1", seconds, 2) for seconds in (600, 1, 601)),
+}
+FOUND = {
+    "stale": ("freshness of stations, freshness of weather, freshness of trips", f"the newest day is {LAST_DAY}"),
+    "thin": ("volume of trips", f"0 of 0 rows of {LAST_DAY} were accepted; at least 1 are expected"),
+    "dirty": ("quality of trips", f"66.7% of the rows of {LAST_DAY} are in the quarantine; at most 20.0% are allowed"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -55,23 +66,32 @@ def test_the_budget_is_a_million_trips_within_the_limits_of_the_daily_job() -> N
     assert {stage: figures["least_rows_per_second"] for stage, figures in accepted.items()} == least
 
 
-def test_stale_data_fails_the_daily_job_and_people_hear_why(
-    release: Release, first_day: Outcome, receiver: Receiver
+@pytest.mark.parametrize("data", FOUND)
+def test_stale_thin_and_dirty_data_fail_the_daily_job_and_people_hear_why(
+    release: Release, first_day: Outcome, receiver: Receiver, data: str
 ) -> None:
-    stack = of_stack()
-    stack["jobOverrides"]["daily"]["tasks"]["watch"]["parameters"]["as_of"] = LATE
-    hook = destination(release.workspace, receiver.url)
-    notify = {"emails": [TO], "webhooks": [hook]}
-    stack["jobDefaults"]["notify"] = notify
+    (named, message), stack, steps = FOUND[data], of_stack(), ["watch", "maintain"]
+    if data == "stale":
+        stack["jobOverrides"]["daily"]["tasks"]["watch"]["parameters"]["as_of"] = LATE
+    else:
+        landing = f"/Volumes/test/bike_sharing/{data}"
+        small = {"stations": STATION.format("S1"), "weather": OBSERVATION.format(LAST_DAY), "trips": ARRIVALS[data]}
+        for source, text in small.items():
+            release.put(f"{landing}/{source}/{LAST_DAY}/it", text)
+        stack["jobDefaults"]["parameters"] |= {"schema": data, "landing": landing}
+        steps += ["ingest", "transform"]
+    stack["jobDefaults"]["notify"] = {"emails": [TO], "webhooks": [destination(release.workspace, receiver.url)]}
     told_of = settings(**stack).jobs["daily"]
-    outcome = release.run_job(release.create("daily", told_of), only=["watch", "maintain"])
+    before = len(mails(release.workspace))
+    outcome = release.run_job(release.create("daily", told_of), only=steps)
     assert outcome.result == "FAILED"
     assert (outcome.tasks["watch"], outcome.tasks["maintain"]) == ("FAILED", "UPSTREAM_FAILED")
+    assert set(outcome.errors) == {"watch"}
     assert "WatchError" in outcome.errors["watch"]
-    trace = str(output(release.workspace, outcome.run, "watch").error_trace)
-    assert "freshness of trips: the newest day is 2024-10-27" in trace
-    until(lambda: receiver.got and mails(release.workspace), "a mail and a post")
-    [mail] = mails(release.workspace)
+    assert f"of its limits: {named}\n" in outcome.errors["watch"] + "\n"
+    assert message in str(output(release.workspace, outcome.run, "watch").error_trace)
+    until(lambda: receiver.got and len(mails(release.workspace)) > before, "a mail and a post")
+    [mail] = mails(release.workspace)[before:]
     assert (mail["To"], mail["Subject"]) == (TO, "[Databricks] Job daily (test) failed")
     assert "Task watch" in mail.get_content()
     [(body, _)] = receiver.got

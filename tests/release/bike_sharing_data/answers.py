@@ -1,7 +1,7 @@
 """The right answers, in closed form: a sum over the patterns, whatever the number of trips."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -56,15 +56,14 @@ class Report(NamedTuple):
 class Expected:
     """What the tables hold after the files of the asked days.
 
-    `bronze` counts rows by source, `quarantine` by (source, rule), `silver` by table; `distance_m` and `duration_s` are
-    the sums over silver_trips. The gold tables and the stations' history are here in full. Instants are in UTC.
+    `bronze` counts rows by source, `quarantine` by (source, rule), `silver` by table, `rides` how often silver_trips
+    has each. The gold tables and the stations' history are here in full. Instants are in UTC.
     """
 
     bronze: dict[str, int]
     quarantine: dict[tuple[str, str], int]
     silver: dict[str, int]
-    distance_m: int
-    duration_s: int
+    rides: dict[Ride, int]
     history: list[Version]
     demand: dict[tuple[str, datetime], Demand]
     availability: dict[tuple[str, datetime], Availability]
@@ -91,7 +90,7 @@ def expected(*, rows: int, seed: int = 1, days: Collection[date] = DAYS) -> Expe
     versions = history(days, seed)
     known = {version.station_id for version in versions}
     bronze, quarantine = _small_sources(days, seed)
-    rides: list[tuple[Ride, int]] = []
+    rides: Counter[Ride] = Counter()
     whole, rest = divmod(rows, PERIOD)
     for number, pattern in enumerate(patterns(seed)):
         times = whole + (number < rest)
@@ -102,9 +101,9 @@ def expected(*, rows: int, seed: int = 1, days: Collection[date] = DAYS) -> Expe
         for rule in broken:
             quarantine["trips", rule] += times
         if ride is not None:
-            rides.append((ride, times))
+            rides[ride] += times
     flows: defaultdict[tuple[str, datetime], _Flow] = defaultdict(_Flow)
-    for ride, times in rides:
+    for ride, times in rides.items():
         departed = flows[ride.start_station, _hour(ride.started_at)]
         departed.departures += times
         departed.members += times * ride.member
@@ -115,13 +114,12 @@ def expected(*, rows: int, seed: int = 1, days: Collection[date] = DAYS) -> Expe
         bronze=dict(bronze),
         quarantine=dict(quarantine),
         silver={
-            "silver_trips": sum(times for _, times in rides),
+            "silver_trips": rides.total(),
             "silver_stations": len(versions),
             "silver_station_stock": sum(len(snapshot(day, seed).stations) for day in days),
             "silver_weather": len(weather),
         },
-        distance_m=sum(ride.distance_m * times for ride, times in rides),
-        duration_s=sum(ride.duration_s * times for ride, times in rides),
+        rides=dict(rides),
         history=versions,
         demand={key: _demand(*key, flow, weather.get(key[1])) for key, flow in flows.items()},
         availability=availability,
@@ -211,7 +209,7 @@ def _available(station: Station, hour: datetime, change: int) -> Availability:
 
 
 def _report(
-    rides: list[tuple[Ride, int]],
+    rides: Mapping[Ride, int],
     versions: list[Version],
     availability: dict[tuple[str, datetime], Availability],
 ) -> dict[tuple[date, str], Report]:
@@ -219,7 +217,7 @@ def _report(
     departures: defaultdict[tuple[date, str], list[tuple[Ride, int]]] = defaultdict(list)
     arrivals: Counter[tuple[date, str]] = Counter()
     empty: Counter[tuple[date, str]] = Counter()
-    for ride, times in rides:
+    for ride, times in rides.items():
         departures[_week(ride.started_at), ride.start_station].append((ride, times))
         arrivals[_week(ride.ended_at), ride.end_station] += times
     for (station_id, hour), row in availability.items():
