@@ -92,11 +92,7 @@ def test_what_was_changed_by_hand_is_named_and_put_back_and_strays_are_left_alon
     )
 
     # A check of the gate, too, which is an administrator's, and keeps the rest from nothing.
-    checks = deployed.checks(
-        deployed.project.outputs("test")["project_id"], deployed.project.outputs("prod")["environment_id"]
-    )
-    [lock] = [each for each in checks if each["type"]["name"] == "ExclusiveLock"]
-    take_away(deployed, lock["id"])
+    take_away(deployed, "ExclusiveLock")
 
     smoke = delivery(deployed, "smoke", "--stack", "prod", "--artifact", ".", cwd=artifact)
     assert smoke.code == 1
