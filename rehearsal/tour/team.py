@@ -12,7 +12,7 @@ import httpx
 
 from rehearsal.home import Home
 from rehearsal.tour import project
-from rehearsal.tour.people import Person
+from rehearsal.tour.people import Person, client
 
 T = TypeVar("T")
 
@@ -224,32 +224,32 @@ class Team:
 
     def add_to_notebook(self, path: str, text: str) -> None:
         """Writes something at the end of a notebook, as the workspace's editor does."""
-        with self._workspace() as client:
+        with self._workspace() as service:
             query = {"path": path, "format": "SOURCE", "direct_download": "true"}
-            before = client.get("2.0/workspace/export", params=query).raise_for_status().text
+            before = service.get("2.0/workspace/export", params=query).raise_for_status().text
             form = {"path": path, "format": "SOURCE", "language": "PYTHON", "overwrite": "true"}
             content = {"content": (path.rpartition("/")[2], (before + text).encode())}
-            client.post("2.0/workspace/import", data=form, files=content).raise_for_status()
+            service.post("2.0/workspace/import", data=form, files=content).raise_for_status()
 
     def start_compute(self) -> None:
         """Has the workspace start its serverless compute, by a run that uses it a little; waits for nothing."""
         notebook = "/Shared/hello"
-        with self._workspace() as client:
+        with self._workspace() as service:
             form = {"path": notebook, "format": "SOURCE", "language": "PYTHON", "overwrite": "true"}
-            client.post("2.0/workspace/import", data=form, files={"content": ("hello", HELLO)}).raise_for_status()
+            service.post("2.0/workspace/import", data=form, files={"content": ("hello", HELLO)}).raise_for_status()
             task = {"task_key": "hello", "notebook_task": {"notebook_path": notebook}}
-            client.post("2.2/jobs/runs/submit", json={"run_name": "hello", "tasks": [task]}).raise_for_status()
+            service.post("2.2/jobs/runs/submit", json={"run_name": "hello", "tasks": [task]}).raise_for_status()
 
     def record(self, folder: str) -> Any:
         """The recorded release of a folder of the workspace."""
         query = {"path": f"{folder}/.release/record.json", "format": "AUTO", "direct_download": "true"}
-        with self._workspace() as client:
-            return json.loads(client.get("2.0/workspace/export", params=query).raise_for_status().content)
+        with self._workspace() as service:
+            return json.loads(service.get("2.0/workspace/export", params=query).raise_for_status().content)
 
     def _workspace(self) -> httpx.Client:
         token = self.home.credentials.users["databricks"]["administrator"]
         headers = {"Authorization": f"Bearer {token}"}
-        return httpx.Client(trust_env=False, timeout=60, base_url=f"{self.home.workspace_host}/api/", headers=headers)
+        return client(base_url=f"{self.home.workspace_host}/api/", headers=headers)
 
     def _pull_requests(self) -> str:
         return f"_apis/git/repositories/{REPOSITORY}/pullrequests"

@@ -15,9 +15,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
-
 from rehearsal.home import SERVICES, Home, Service
+from rehearsal.tour.people import client
 from rehearsal.tour.team import REPOSITORY, Team
 
 KINDS = frozenset({"artifact", "comment", "database", "file", "git", "log", "page", "run", "state", "test", "timeline"})
@@ -25,9 +24,9 @@ KINDS = frozenset({"artifact", "comment", "database", "file", "git", "log", "pag
 # The service keeps the values of variable groups, as the real one does, and gives them to jobs alone.
 _VAULT = "variable-group"
 _STARTS = {"azuredevops": ("/rehearsal",), "databricks": ("/browse/", "/jobs", "/status")}
-# They lead out of the session, or to what is read elsewhere: artifacts.
-_LEFT_OUT = re.compile(r"/_signout|/_build/artifact|/_pages/")
-_MOST_PAGES = 5000
+# They lead out of the session, or to what is read otherwise: artifacts, and files of each commit.
+_LEFT_OUT = re.compile(r"^/_signout|^/_pages/|/_build/artifact|/_git/[^/?]+(/commit/\w+)?\?path=")
+_MOST_PAGES = 2000
 # What a credential, and base64 of one, is made of: in a text, little else is as long.
 _LONG = re.compile(rb"[A-Za-z0-9+/_=-]{20,}")
 
@@ -125,19 +124,19 @@ def _documents(home: Home, service: Service) -> Iterator[Place]:
 
 def _pages(home: Home, service: Service) -> Iterator[Place]:
     """What an administrator sees who follows every link."""
-    with httpx.Client(trust_env=False, timeout=60, base_url=home.address(service), follow_redirects=True) as client:
-        form = client.get("/_signin").raise_for_status().text
+    with client(base_url=home.address(service), follow_redirects=True) as pages:
+        form = pages.get("/_signin").raise_for_status().text
         token = re.findall(r'name="token" value="([^"]+)"', form)[0]
-        client.post("/_signin", data={"user": "administrator", "token": token}).raise_for_status()
+        pages.post("/_signin", data={"user": "administrator", "token": token}).raise_for_status()
         ahead = list(_STARTS[service])
         known = set(ahead)
         while ahead:
             path = ahead.pop()
-            answer = client.get(path)
+            answer = pages.get(path)
             yield Place("page", f"{service} {path}", answer.content)
             for link in re.findall(r'href="(/[^"#]*)', answer.text):
                 where = html.unescape(link)
-                if where not in known and not _LEFT_OUT.match(where):
+                if where not in known and not _LEFT_OUT.search(where):
                     known.add(where)
                     ahead.append(where)
             assert len(known) < _MOST_PAGES, sorted(known)[:: _MOST_PAGES // 20]

@@ -17,7 +17,7 @@ import httpx
 from rehearsal import pipelines, processes, shell, toolchain
 from rehearsal.home import Home
 from rehearsal.tour import project
-from rehearsal.tour.people import RefusedError
+from rehearsal.tour.people import RefusedError, client
 from rehearsal.tour.team import PROJECT, REPOSITORY, Team, until
 from tests.tour.small import PRODUCTION, TEST
 
@@ -187,63 +187,61 @@ class Company(Team):
 
     def page(self, key: str, path: str) -> str:
         """The text of a page of the project as somebody who is signed in sees it."""
-        with httpx.Client(
-            trust_env=False, timeout=60, follow_redirects=True, base_url=self.home.address("azuredevops")
-        ) as client:
-            form = client.get("/_signin").raise_for_status().text
+        with client(follow_redirects=True, base_url=self.home.address("azuredevops")) as service:
+            form = service.get("/_signin").raise_for_status().text
             token = re.findall(r'name="token" value="([^"]+)"', form)[0]
-            client.post("/_signin", data={"user": key, "token": token}).raise_for_status()
-            answer = client.get(f"/rehearsal/{quote(PROJECT)}/{path}").raise_for_status().text
+            service.post("/_signin", data={"user": key, "token": token}).raise_for_status()
+            answer = service.get(f"/rehearsal/{quote(PROJECT)}/{path}").raise_for_status().text
         return html.unescape(re.sub(r"<[^>]+>", "", answer))
 
     def workspace(self) -> httpx.Client:
         """The workspace's API, as its administrator."""
         token = self.home.credentials.users["databricks"]["administrator"]
         headers = {"Authorization": f"Bearer {token}"}
-        return httpx.Client(trust_env=False, timeout=60, base_url=self.home.workspace_host, headers=headers)
+        return client(base_url=self.home.workspace_host, headers=headers)
 
     def recorded(self, folder: str) -> Any:
         """The record of what is deployed to a folder."""
         query = {"path": f"{folder}/.release/record.json", "format": "AUTO", "direct_download": "true"}
-        with self.workspace() as client:
-            return json.loads(client.get("/api/2.0/workspace/export", params=query).raise_for_status().content)
+        with self.workspace() as service:
+            return json.loads(service.get("/api/2.0/workspace/export", params=query).raise_for_status().content)
 
     @contextmanager
     def arrived(self, path: str, content: str) -> Iterator[None]:
         """Somebody puts a file into a volume, and takes it away again."""
         url = f"/api/2.0/fs/files{path}"
-        with self.workspace() as client:
-            client.put(url, params={"overwrite": "true"}, content=content.encode()).raise_for_status()
+        with self.workspace() as service:
+            service.put(url, params={"overwrite": "true"}, content=content.encode()).raise_for_status()
             try:
                 yield
             finally:
-                client.delete(url).raise_for_status()
+                service.delete(url).raise_for_status()
 
     @contextmanager
     def edited(self, path: str, more: str) -> Iterator[None]:
         """Somebody writes something at the end of a notebook by hand, and takes it back again."""
         query = {"path": path, "format": "SOURCE", "direct_download": "true"}
-        with self.workspace() as client:
-            before = client.get("/api/2.0/workspace/export", params=query).raise_for_status().content
+        with self.workspace() as service:
+            before = service.get("/api/2.0/workspace/export", params=query).raise_for_status().content
             self.add_to_notebook(path, more)
             try:
                 yield
             finally:
                 form = {"path": path, "format": "SOURCE", "language": "PYTHON", "overwrite": "true"}
                 content = {"content": (path.rpartition("/")[2], before)}
-                client.post("/api/2.0/workspace/import", data=form, files=content).raise_for_status()
+                service.post("/api/2.0/workspace/import", data=form, files=content).raise_for_status()
 
     @contextmanager
     def without_workspace(self) -> Iterator[None]:
         """Meanwhile nobody gets an answer from the workspace."""
         headers = {"Authorization": f"Bearer {self.home.credentials.control}"}
         url = f"{self.home.workspace_host}/_rehearsal/faults"
-        with httpx.Client(trust_env=False, timeout=60, headers=headers) as client:
-            client.post(url, json={"action": "reset-before", "count": 1_000_000}).raise_for_status()
+        with client(headers=headers) as service:
+            service.post(url, json={"action": "reset-before", "count": 1_000_000}).raise_for_status()
             try:
                 yield
             finally:
-                client.delete(url).raise_for_status()
+                service.delete(url).raise_for_status()
 
     def kill_agent(self) -> None:
         """The agent dies, in the middle of what it does."""
