@@ -5,15 +5,15 @@ Few examples, which are others each time: each runs both steps four times.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bike_sharing import Tables, ingest, transform
-from bike_sharing.sources import SOURCES
-from hypothesis import HealthCheck, Phase, given, note, settings
+from bike_sharing.sources import SOURCES, Source
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
@@ -38,8 +38,8 @@ class File:
 
 @st.composite
 def files(draw: st.DrawFn) -> list[File]:
-    """Up to seven files, each of a day and source of its own or beside another of these."""
-    kinds = draw(st.lists(st.sampled_from(["trips", "trips", "stations", "weather"]), min_size=3, max_size=7))
+    """Up to eight files, each of a day and source of its own or beside another of these."""
+    kinds = draw(st.lists(st.sampled_from(["trips", "trips", "stations", "weather"]), min_size=5, max_size=8))
     text = {"trips": trips, "stations": stations, "weather": weather}
     return [
         File(f"{kind}/{draw(st.sampled_from(DAYS))}/{place}-{draw(st.sampled_from(NAMES))}", draw(text[kind]()))
@@ -114,28 +114,40 @@ def _values(values: dict[str, str] | None, line: str) -> tuple[Any, ...]:
     return (line,) if values is None else tuple(sorted((name, value) for name, value in values.items() if value))
 
 
-def bronze(spark: SparkSession, tables: Tables, source: str) -> Counter[tuple[Any, ...]]:
-    rows = [row.asDict() for row in spark.table(tables.name(f"bronze_{source}")).collect()]
-    return Counter(
-        _values(
-            None if row["_malformed"] else {name: row[name] for name in row if not name.startswith("_")},
-            row["_malformed"],
+class Held:
+    """What the tables hold: all rows of bronze, silver and the quarantine, each table read once."""
+
+    def __init__(self, spark: SparkSession, tables: Tables) -> None:
+        names = [
+            "quarantine",
+            "silver_stations",
+            *(name for source in SOURCES for name in (source.bronze, source.silver)),
+        ]
+        self.rows = {name: [row.asDict() for row in spark.table(tables.name(name)).collect()] for name in names}
+
+    def bronze(self, source: Source) -> Counter[tuple[Any, ...]]:
+        """As `arrived`."""
+        return Counter(
+            _values(
+                None if row["_malformed"] else {name: row[name] for name in row if not name.startswith("_")},
+                row["_malformed"],
+            )
+            for row in self.rows[source.bronze]
         )
-        for row in rows
-    )
 
+    def judged(self) -> dict[str, Counter[tuple[Any, ...]]]:
+        """What silver and the quarantine hold, but for which run it came by."""
+        own = ("_batch", "_row", "_settled")
+        return {
+            name: Counter(tuple(row[column] for column in row if column not in own) for row in rows)
+            for name, rows in self.rows.items()
+            if not name.startswith("bronze")
+        }
 
-def contents(spark: SparkSession, tables: Tables) -> dict[str, Counter[tuple[Any, ...]]]:
-    """What silver and the quarantine hold, but for which run it came by."""
-    names = ["quarantine", "silver_stations", *(source.silver for source in SOURCES)]
-    own = ("_batch", "_row", "_settled")
-    return {name: Counter(map(tuple, spark.table(tables.name(name)).drop(*own).collect())) for name in names}
-
-
-def places(spark: SparkSession, tables: Tables, table: str, where: str = "true") -> Iterator[tuple[int, int]]:
-    """The numbers of the rows that arrived which a table holds."""
-    for row in spark.table(tables.name(table)).where(where).select("_batch", "_row").collect():
-        yield row["_batch"], row["_row"]
+    def numbers(self, table: str, source: Source) -> Counter[tuple[int, int]]:
+        """The numbers of the source's rows in a table."""
+        rows = self.rows[table]
+        return Counter((row["_batch"], row["_row"]) for row in rows if row.get("source", source.name) == source.name)
 
 
 def run(spark: SparkSession, tables: Tables, landing: Path) -> tuple[ingest.IngestReport, transform.TransformReport]:
@@ -162,16 +174,12 @@ def test_every_line_is_in_silver_or_quarantine_once_whatever_arrives_in_whatever
             put(landing, file.path, file.text)
         run(spark, pieces, landing)
     run(spark, at_once, landing)
+    held = Held(spark, pieces)
     for source in SOURCES:
-        rows = bronze(spark, pieces, source.name)
-        note(f"{source.name}: {rows}")
-        assert rows == arrived(found, source.name)
-        numbers = Counter(places(spark, pieces, source.bronze))
+        assert held.bronze(source) == arrived(found, source.name)
+        numbers = held.numbers(source.bronze, source)
         assert set(numbers.values()) <= {1}
-        rejected = places(spark, pieces, "quarantine", f"source = '{source.name}'")
-        assert Counter([*places(spark, pieces, source.silver), *rejected]) == numbers
-    before = contents(spark, pieces)
-    assert before == contents(spark, at_once)
+        assert held.numbers(source.silver, source) + held.numbers("quarantine", source) == numbers
+    assert held.judged() == Held(spark, at_once).judged()
     read, transformed = run(spark, pieces, landing)
     assert (read.batch, transformed.sources) == (None, {})
-    assert contents(spark, pieces) == before
