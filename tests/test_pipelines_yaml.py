@@ -133,11 +133,12 @@ def test_a_failing_unit_test_leaves_the_notebooks_tested_and_both_results_to_be_
             unit, cwd=ROOT, env={**os.environ, "FAILING": failing}, capture_output=True, text=True, check=False
         )
         assert (done.returncode == 0) is (failing == "none of them"), done.stderr
-        program, notebooks = log.read_text().splitlines()
+        program, notebooks, branches = log.read_text().splitlines()
         assert " tests/delivery " in program
         assert f"--junitxml={tmp_path}/unit-program.xml" in program
         assert f"--junitxml={tmp_path}/unit-notebooks.xml" in notebooks
         assert "--cov-report=xml:" in notebooks
+        assert branches == f"-m tests.branch_coverage {tmp_path}/coverage.xml 95"
 
 
 def test_what_the_build_publishes_is_what_every_deployment_takes_and_verifies() -> None:
