@@ -76,7 +76,7 @@ def add_parser(add: Add) -> None:
 
 
 def _command(options: argparse.Namespace) -> int:
-    made = make(options.lock, options.cache or _cache(), Path.cwd(), Progress())
+    made = make(options.lock, options.cache or cache_folder(), Path.cwd(), Progress())
     path = agent_command("task.prependpath", str(made.programs))
     document = {
         "folder": str(made.folder),
@@ -122,7 +122,8 @@ def make(lock: Path, cache: Path, project: Path, progress: Progress) -> Made:
     return Made(folder=folder, reused=reused, link=_link(project, folder, progress))
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
+    """Where environments are kept unless the command says so: with the agent's tools, or with the user's caches."""
     tools = os.environ.get("AGENT_TOOLSDIRECTORY")
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(tools or caches) / "databricks-cicd"

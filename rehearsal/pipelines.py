@@ -5,6 +5,7 @@ the Pulumi engine and the cache of tools, and holds no credential but its own. T
 the variable groups, as they do on Azure.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -37,7 +38,7 @@ def start(home: Home, engine: Toolchain, module: str = "rehearsal.agent") -> boo
     if processes.find(home, AGENT) is not None:
         return False
     command = [sys.executable, "-m", module, "--server", home.address("azuredevops")]
-    command += ["--name", "rehearsal", "--work", str(home.agent / "work"), "--tools", str(cache.folder() / "agent")]
+    command += ["--name", "rehearsal", "--work", str(home.agent / "work"), "--tools", str(tools())]
     command += ["--parallel", str(PARALLEL)]
     home.agent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with home.log(AGENT).open("ab") as log:
@@ -52,6 +53,15 @@ def start(home: Home, engine: Toolchain, module: str = "rehearsal.agent") -> boo
         )
     processes.note(home, AGENT, process)
     return True
+
+
+def tools() -> Path:
+    """The agent's folder for tools. What the product keeps there is what it keeps for its user: made once for both."""
+    tools = cache.folder() / "agent"
+    tools.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        (tools / "databricks-cicd").symlink_to(cache.folder().parent, target_is_directory=True)
+    return tools
 
 
 def environment(home: Home, engine: Toolchain, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from bike_sharing import quality, verdict
-from bike_sharing.sources import SOURCES, STATIONS, TRIPS, WEATHER, Source, header_columns, missing_columns
+from bike_sharing.sources import SOURCES, STATIONS, TRIPS, WEATHER, Source
 from pyspark.sql import DataFrame, SparkSession
 
 GOOD: dict[str, dict[str, str | None]] = {
@@ -170,14 +170,3 @@ def test_units_and_names_are_made_the_same(spark: SparkSession) -> None:
     assert (weather["temperature_c"], weather["wind_ms"], weather["precipitation_mm"]) == (10.0, 2.78, 0.2)
     station = judged(spark, STATIONS, [{}])[0]
     assert (station["name"], station["capacity"], station["day"]) == ("Süd", 10, date(2024, 10, 21))
-
-
-def test_a_header_becomes_columns_that_a_table_can_have() -> None:
-    assert header_columns('\ufeffid,,a b,ID,_row,"x,y"') == ["id", "column_1", "a_b", "ID_3", "row", "x_y"]
-    assert header_columns("") == []
-
-
-def test_a_column_is_missing_only_under_all_its_names() -> None:
-    old, new = (list(TRIPS.columns), [names[0] for names in TRIPS.columns.values()])
-    assert missing_columns(TRIPS, old) == missing_columns(TRIPS, new) == []
-    assert missing_columns(TRIPS, [name for name in old if name != "start_station"]) == ["start_station"]
