@@ -6,11 +6,10 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import requests
-from databricks.sdk.errors import NotFound, PermissionDenied
-from databricks.sdk.errors.base import DatabricksError
 
 from delivery.console import UnusableError
 from delivery.doctor_finding import Finding
+from delivery.later import errors
 from delivery.stack import Stack, workspace_client
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def examine(stack: Stack) -> list[Finding]:
     except UnusableError as error:
         [wrong] = error.mistakes
         findings.append(Finding(area=area, name=wrong.key, state="missing", found=wrong.found, remedy=wrong.remedy))
-    except (DatabricksError, requests.RequestException, TimeoutError) as error:
+    except (errors.base.DatabricksError, requests.RequestException, TimeoutError) as error:
         name = "sign-in" if not findings else "workspace"
         remedy = "renew the credential, or see whether the workspace can be reached"
         words = " ".join(str(error).split())
@@ -74,7 +73,7 @@ def _principals(area: str, client: "WorkspaceClient", stack: Stack) -> Iterator[
         ]
         try:
             there = any(True for _ in listed.list(filter=f'{attribute} eq "{quoted}"'))
-        except PermissionDenied:
+        except errors.PermissionDenied:
             found = "this identity may not look"
             yield Finding(area=area, name=f"{words} {name}", state="skipped", found=found)
             continue
@@ -125,7 +124,7 @@ def _jobs(area: str, client: "WorkspaceClient", stack: Stack) -> Iterator[Findin
     for job, id_ in sorted(named):
         try:
             held = _held(client.jobs.get_permissions(id_).access_control_list or [])
-        except PermissionDenied:
+        except errors.PermissionDenied:
             found = "this identity may not look"
             yield Finding(area=area, name=f"rights on job {job}", state="skipped", found=found)
             continue
@@ -182,9 +181,9 @@ def _existing(client: "WorkspaceClient", folder: PurePosixPath) -> PurePosixPath
     for path in (folder, *folder.parents):
         try:
             client.workspace.get_status(str(path))
-        except NotFound:
+        except errors.NotFound:
             continue
-        except PermissionDenied:
+        except errors.PermissionDenied:
             pass
         return path
     return PurePosixPath("/")
@@ -195,7 +194,7 @@ def _access(client: "WorkspaceClient", path: PurePosixPath) -> Sequence[Any] | N
     try:
         status = client.workspace.get_status(str(path))
         return client.workspace.get_permissions("directories", str(status.object_id)).access_control_list or []
-    except PermissionDenied:
+    except errors.PermissionDenied:
         return None
 
 
@@ -208,7 +207,7 @@ def _landing(area: str, client: "WorkspaceClient", stack: Stack) -> Iterator[Fin
     volume = "/".join(path.split("/")[:5])
     try:
         client.files.get_directory_metadata(volume)
-    except (NotFound, PermissionDenied):
+    except (errors.NotFound, errors.PermissionDenied):
         remedy = "let an administrator of Unity Catalog make catalog, schema and volume, and give READ VOLUME"
         found = "this identity sees none; the jobs read their files there"
         yield Finding(area=area, name=f"volume {volume}", state="warning", found=found, remedy=remedy)

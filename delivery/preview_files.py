@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from delivery.cells import Cell, CellChange, Format, NotTextError, cells_of, compare
 from delivery.console import Progress
+from delivery.later import api, errors
 from delivery.pace import EXPORT, Pace
 from delivery.preview_changes import Change
 from delivery.pulumi_cli import masked
@@ -119,15 +120,12 @@ class _UnreachableError(_UnreadableError):
 
 
 def _deployed(change: Change, client: "WorkspaceClient") -> tuple[Cell, ...]:
-    from databricks.sdk.errors.base import DatabricksError  # noqa: PLC0415 - half a second, for runs with changed files only
-    from databricks.sdk.service.workspace import ExportFormat  # noqa: PLC0415
-
     form = _format(change.step.old)
-    exported = {"SOURCE": ExportFormat.SOURCE, "JUPYTER": ExportFormat.JUPYTER, "FILE": ExportFormat.AUTO}[form]
+    exported = api.ExportFormat.AUTO if form == "FILE" else api.ExportFormat(form)
     try:
         with client.workspace.download(str(change.step.old["path"]), format=exported) as stream:
             content = stream.read(MOST_BYTES + 1)
-    except (DatabricksError, ValueError) as error:
+    except (errors.base.DatabricksError, ValueError) as error:
         # Whoever deployed last may not be the only one: what a person has deleted by hand isn't there.
         raise _UnreadableError(f"what is deployed can't be read: {' '.join(str(error).split())}") from None
     except OSError as error:  # the client's words for a connection that fails, and for one that is given up

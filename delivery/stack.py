@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from delivery.console import Progress, UnusableError
+from delivery.later import Client, Config
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -104,9 +105,6 @@ def workspace_client(stack: Stack, *, retry_seconds: int | None = None) -> "Work
     Raises:
         UnusableError: no address, two addresses, or no credential.
     """
-    from databricks.sdk import WorkspaceClient  # noqa: PLC0415 - half a second that not every command needs
-    from databricks.sdk.core import Config  # noqa: PLC0415 - as above
-
     told = os.environ.get("DATABRICKS_HOST", "").rstrip("/")
     host = (stack.workspace_host or told).rstrip("/")
     if not host:
@@ -116,7 +114,7 @@ def workspace_client(stack: Stack, *, retry_seconds: int | None = None) -> "Work
         found = f"it says {told}, but Pulumi.{stack.name}.yaml says {host}"
         raise UnusableError("DATABRICKS_HOST", found, "unset what is left over")
     try:
-        return WorkspaceClient(config=Config(host=host, retry_timeout_seconds=retry_seconds))
+        return Client(config=Config(host=host, retry_timeout_seconds=retry_seconds))
     except ValueError as error:
         # The client words everything so: no credential, two of them, a wrong kind.
         remedy = "set DATABRICKS_AUTH_TYPE and what it needs, or DATABRICKS_TOKEN"
@@ -137,7 +135,7 @@ def azure_devops_client(
     Raises:
         UnusableError: no address of the organisation.
     """
-    from delivery.azure_devops import ATTEMPTS, AzureDevOps  # noqa: PLC0415 - as above
+    from delivery.azure_devops import ATTEMPTS, AzureDevOps  # noqa: PLC0415 - not every command needs it
 
     known = dict(os.environ)
     if stack.organization_url:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import requests
-from databricks.sdk.errors.base import DatabricksError
 
 from delivery import azure_devops_builds as runs
 from delivery import status_page, status_table
 from delivery.commands import Add
 from delivery.console import Progress, UnusableError, tell
+from delivery.later import errors
 from delivery.stack import Stack, azure_devops_client, read_stack, workspace_client
 from delivery.status_model import Difference, Environment, Job, OnItsWay, Status
 from delivery.status_record import read_releases
@@ -108,7 +108,7 @@ def _environment(stack: Stack) -> Environment:
         )
     except UnusableError as error:
         return replace(empty, problem=str(error))
-    except (DatabricksError, requests.RequestException, TimeoutError) as error:
+    except (errors.base.DatabricksError, requests.RequestException, TimeoutError) as error:
         return replace(empty, problem=" ".join(str(error).split()))
 
 

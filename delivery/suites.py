@@ -19,11 +19,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import requests
-from databricks.sdk.errors import NotFound
-from databricks.sdk.errors.base import DatabricksError
 
 from delivery.commands import Add
 from delivery.console import Mistake, Progress, RefusedError, UnusableError, shortened, tell
+from delivery.later import errors
 from delivery.stack import Stack, read_stack, workspace_client
 
 if TYPE_CHECKING:
@@ -222,7 +221,7 @@ def _canceled_unless_followed(client: "WorkspaceClient", started: dict[str, int]
     except BaseException:
         for suite, run_id in started.items():
             progress.step(f"{suite}: run {run_id} is canceled")
-            with contextlib.suppress(DatabricksError, requests.RequestException, TimeoutError):
+            with contextlib.suppress(errors.base.DatabricksError, requests.RequestException, TimeoutError):
                 client.jobs.cancel_run(run_id)
         raise
     finally:
@@ -274,7 +273,7 @@ def _summary(path: Path) -> dict[str, Any]:
 def _fetch(client: "WorkspaceClient", path: str, target: Path) -> bool:
     try:
         contents = client.files.download(path).contents
-    except NotFound:
+    except errors.NotFound:
         return False
     if contents is None:
         return False
@@ -311,7 +310,7 @@ def _told_plainly() -> Iterator[None]:
     """What the client raises, as an error of the commands. It has repeated what may be repeated, for five minutes."""
     try:
         yield
-    except DatabricksError as error:
+    except errors.base.DatabricksError as error:
         words = " ".join(str(error).split())
         remedy = "see what it names; the identity needs CAN_MANAGE_RUN on the jobs and READ VOLUME on the results"
         raise UnusableError("Databricks", words, remedy) from None
