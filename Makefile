@@ -100,7 +100,7 @@ faults: venv toolchain ## what `test` leaves out, and a fault at every request o
 	@echo 'planted defects, on Spark' && $(PY) -m pytest -vv -m slow --ignore tests/engine
 	@echo 'a fault at every request' && $(PY) -m tests.engine.faults
 
-bench: venv toolchain ## what it costs, engine and notebooks: forty minutes; BENCH=--quick for a few
+bench: venv toolchain ## what it costs, engine, notebooks, loop: an hour and more; BENCH=--quick for less
 	@$(PY) -m benchmarks $(BENCH)
 
 lock: venv ## pin what requirements*.in ask for, with hashes; LOCK=--upgrade renews all
