@@ -9,11 +9,10 @@ import requests
 
 from delivery.console import UnusableError
 from delivery.doctor_finding import Finding
-from delivery.later import errors
+from delivery.later import Client, errors
 from delivery.stack import Stack, workspace_client
 
 if TYPE_CHECKING:
-    from databricks.sdk import WorkspaceClient
     from databricks.sdk.service.iam import User
 
 ADMINS = "admins"
@@ -61,7 +60,7 @@ def examine(stack: Stack) -> list[Finding]:
     return findings
 
 
-def _principals(area: str, client: "WorkspaceClient", stack: Stack) -> Iterator[Finding]:
+def _principals(area: str, client: Client, stack: Stack) -> Iterator[Finding]:
     """Those whom the settings give rights to."""
     wanted = [(stack.settings.get(key) or {}).get("access") or [] for key in ("workspace", "jobDefaults")]
     named = [(kind, str(each[kind])) for access in wanted for each in access for kind in KINDS if kind in each]
@@ -84,7 +83,7 @@ def _principals(area: str, client: "WorkspaceClient", stack: Stack) -> Iterator[
             yield Finding(area=area, name=f"{words} {name}", state="missing", found=found, remedy=remedy)
 
 
-def _folder(area: str, client: "WorkspaceClient", me: "User", stack: Stack) -> Iterator[Finding]:
+def _folder(area: str, client: Client, me: "User", stack: Stack) -> Iterator[Finding]:
     """Whether this identity may manage the folder, or the next one above; and the rights of those in the settings."""
     path = _existing(client, PurePosixPath(stack.folder))
     name = f"folder {stack.folder}"
@@ -111,7 +110,7 @@ def _folder(area: str, client: "WorkspaceClient", me: "User", stack: Stack) -> I
             yield _right(area, stack, f"right of {name}", level, lacking)
 
 
-def _jobs(area: str, client: "WorkspaceClient", stack: Stack) -> Iterator[Finding]:
+def _jobs(area: str, client: Client, stack: Stack) -> Iterator[Finding]:
     """Whether those whom the settings give rights on the jobs have them: who owns them as it deploys, who previews."""
     suffix = f" ({stack.environment})"  # as components/naming.py says
     # `list` asks page after page.
@@ -176,7 +175,7 @@ def _is_of(tags: Mapping[str, str] | None, stack: Stack) -> bool:
     return tags is not None and tags.get("environment") == stack.environment and "release" in tags
 
 
-def _existing(client: "WorkspaceClient", folder: PurePosixPath) -> PurePosixPath:
+def _existing(client: Client, folder: PurePosixPath) -> PurePosixPath:
     """The folder, or the next one above that is there. One that may not be seen counts as there."""
     for path in (folder, *folder.parents):
         try:
@@ -189,7 +188,7 @@ def _existing(client: "WorkspaceClient", folder: PurePosixPath) -> PurePosixPath
     return PurePosixPath("/")
 
 
-def _access(client: "WorkspaceClient", path: PurePosixPath) -> Sequence[Any] | None:
+def _access(client: Client, path: PurePosixPath) -> Sequence[Any] | None:
     """Who may do what with it; None if this identity may not know."""
     try:
         status = client.workspace.get_status(str(path))
@@ -198,7 +197,7 @@ def _access(client: "WorkspaceClient", path: PurePosixPath) -> Sequence[Any] | N
         return None
 
 
-def _landing(area: str, client: "WorkspaceClient", stack: Stack) -> Iterator[Finding]:
+def _landing(area: str, client: Client, stack: Stack) -> Iterator[Finding]:
     """The volume where files arrive, which the program doesn't make."""
     parameters = (stack.settings.get("jobDefaults") or {}).get("parameters") or {}
     path = str(parameters.get("landing") or "")

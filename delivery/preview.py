@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import yaml
@@ -22,6 +22,7 @@ from delivery.azure_devops import AzureDevOps
 from delivery.commands import Add
 from delivery.comment import Comment, Outcome, publish
 from delivery.console import Progress, UnusableError, shortened, tell
+from delivery.later import Client
 from delivery.pace import Pace
 from delivery.plan import Plan
 from delivery.preview_changes import changes_of, without_credentials
@@ -32,9 +33,6 @@ from delivery.report_html import page
 from delivery.report_markdown import markdown, words
 from delivery.report_markdown import shortened as fitted
 from delivery.stack import read_stack, workspace_client
-
-if TYPE_CHECKING:
-    from databricks.sdk import WorkspaceClient
 
 SALT = "encryptionsalt"
 # A preview without a text difference is of use, and one that is late isn't.
@@ -96,7 +94,7 @@ def preview(project: Path, stacks: Sequence[str], progress: Progress) -> Report:
                 plans[stack] = error.plan
                 failures.append(StackFailure(stack=stack, reasons=error.reasons))
     changes, following = changes_of(plans, {name: stack.approvers for name, stack in known.items()})
-    clients: dict[str, WorkspaceClient] = {}
+    clients: dict[str, Client] = {}
     for stack in {each.stack for each in changes if each.is_file and each.step.operation != "create"}:
         try:
             clients[stack] = workspace_client(known[stack], retry_seconds=RETRY_SECONDS)

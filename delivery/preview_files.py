@@ -5,18 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from delivery.cells import Cell, CellChange, Format, NotTextError, cells_of, compare
 from delivery.console import Progress
-from delivery.later import api, errors
+from delivery.later import Client, api, errors
 from delivery.pace import EXPORT, Pace
 from delivery.preview_changes import Change
 from delivery.pulumi_cli import masked
 from delivery.secret_scan import credentials_among
-
-if TYPE_CHECKING:
-    from databricks.sdk import WorkspaceClient
 
 READERS = 16
 # A larger file is no text that somebody reads in a comment.
@@ -53,7 +49,7 @@ class FileDifference:
 def differences(
     changes: Sequence[Change],
     project: Path,
-    clients: Mapping[str, "WorkspaceClient"],
+    clients: Mapping[str, Client],
     progress: Progress,
     paces: Mapping[str, Pace] | None = None,
 ) -> list[FileDifference]:
@@ -84,9 +80,7 @@ def differences(
     return _without_credentials(_together(found), progress)
 
 
-def _difference(
-    change: Change, project: Path, clients: dict[str, "WorkspaceClient"], paces: Mapping[str, Pace]
-) -> FileDifference:
+def _difference(change: Change, project: Path, clients: dict[str, Client], paces: Mapping[str, Pace]) -> FileDifference:
     step = change.step
     source = str(step.new.get("source") or step.old.get("source") or step.old.get("path"))
     told = FileDifference(source=source, stacks=(change.stack,), operation=step.operation)
@@ -119,7 +113,7 @@ class _UnreachableError(_UnreadableError):
     """The workspace doesn't answer."""
 
 
-def _deployed(change: Change, client: "WorkspaceClient") -> tuple[Cell, ...]:
+def _deployed(change: Change, client: Client) -> tuple[Cell, ...]:
     form = _format(change.step.old)
     exported = api.ExportFormat.AUTO if form == "FILE" else api.ExportFormat(form)
     try:

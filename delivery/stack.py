@@ -16,8 +16,6 @@ from delivery.console import Progress, UnusableError
 from delivery.later import Client, Config
 
 if TYPE_CHECKING:
-    from databricks.sdk import WorkspaceClient
-
     from delivery.azure_devops import AzureDevOps
 
 NAMESPACE = "databricks-cicd"
@@ -95,7 +93,7 @@ def read_stack(project: Path, name: str) -> Stack:
     )
 
 
-def workspace_client(stack: Stack, *, retry_seconds: int | None = None) -> "WorkspaceClient":
+def workspace_client(stack: Stack, *, retry_seconds: int | None = None) -> Client:
     """The official client of the stack's workspace, signed in with the environment's DATABRICKS_ variables.
 
     Args:

@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import requests
@@ -19,13 +18,10 @@ from delivery import azure_devops_builds as runs
 from delivery import status_page, status_table
 from delivery.commands import Add
 from delivery.console import Progress, UnusableError, tell
-from delivery.later import errors
+from delivery.later import Client, errors
 from delivery.stack import Stack, azure_devops_client, read_stack, workspace_client
 from delivery.status_model import Difference, Environment, Job, OnItsWay, Status
 from delivery.status_record import read_releases
-
-if TYPE_CHECKING:
-    from databricks.sdk import WorkspaceClient
 
 STACKS = ("test", "prod")
 RELEASES_ON_THEIR_WAY = 10
@@ -112,7 +108,7 @@ def _environment(stack: Stack) -> Environment:
         return replace(empty, problem=" ".join(str(error).split()))
 
 
-def _jobs(client: "WorkspaceClient", stack: Stack, host: str) -> list[Job]:
+def _jobs(client: Client, stack: Stack, host: str) -> list[Job]:
     found = []
     for job in client.jobs.list():
         name = (job.settings.name if job.settings else None) or ""

@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from delivery.console import Progress, UnusableError
+from delivery.later import Client
 from delivery.record import NAME, Ledger
 from delivery.stack import Stack
 from delivery.workspace import RECORD, Workspace
-
-if TYPE_CHECKING:
-    from databricks.sdk import WorkspaceClient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +43,7 @@ class Releases:
     files: Mapping[str, str] | None
 
 
-def read_releases(client: "WorkspaceClient", stack: Stack) -> Releases:
+def read_releases(client: Client, stack: Stack) -> Releases:
     """The releases of a stack's folder.
 
     Raises:

@@ -22,11 +22,10 @@ import requests
 
 from delivery.commands import Add
 from delivery.console import Mistake, Progress, RefusedError, UnusableError, shortened, tell
-from delivery.later import errors
+from delivery.later import Client, errors
 from delivery.stack import Stack, read_stack, workspace_client
 
 if TYPE_CHECKING:
-    from databricks.sdk import WorkspaceClient
     from databricks.sdk.service.jobs import Run
 
 SUITES = ("functional", "integration", "performance")
@@ -128,7 +127,7 @@ def _command(options: argparse.Namespace) -> int:
 
 
 def run_suites(
-    client: "WorkspaceClient",
+    client: Client,
     stack: Stack,
     suites: Sequence[str],
     results: Path,
@@ -164,7 +163,7 @@ def run_suites(
         return [_outcome(client, suite, ended[suite], results) for suite in suites]
 
 
-def _jobs(client: "WorkspaceClient", stack: Stack, suites: Sequence[str]) -> dict[str, int]:
+def _jobs(client: Client, stack: Stack, suites: Sequence[str]) -> dict[str, int]:
     """The jobs' ids. All are looked for before one is started."""
     found: dict[str, int] = {}
     problems = []
@@ -184,7 +183,7 @@ def _jobs(client: "WorkspaceClient", stack: Stack, suites: Sequence[str]) -> dic
     return found
 
 
-def _follow(client: "WorkspaceClient", running: dict[str, int], progress: Progress, pause: float) -> dict[str, "Run"]:
+def _follow(client: Client, running: dict[str, int], progress: Progress, pause: float) -> dict[str, "Run"]:
     """The runs when they have ended; each is taken from `running` then."""
     ended: dict[str, Run] = {}
     told: dict[str, str] = {}
@@ -206,7 +205,7 @@ def _follow(client: "WorkspaceClient", running: dict[str, int], progress: Progre
 
 
 @contextmanager
-def _canceled_unless_followed(client: "WorkspaceClient", started: dict[str, int], progress: Progress) -> Iterator[None]:
+def _canceled_unless_followed(client: Client, started: dict[str, int], progress: Progress) -> Iterator[None]:
     """Ends the runs when this command doesn't see their end: an agent cancels it, Ctrl-C, a workspace that is gone.
 
     An agent that cancels sends SIGINT and, some seconds later, SIGTERM.
@@ -228,7 +227,7 @@ def _canceled_unless_followed(client: "WorkspaceClient", started: dict[str, int]
         signal.signal(signal.SIGTERM, before)
 
 
-def _outcome(client: "WorkspaceClient", suite: str, run: "Run", results: Path) -> Outcome:
+def _outcome(client: Client, suite: str, run: "Run", results: Path) -> Outcome:
     told = {each.name: each.value or each.default or "" for each in run.job_parameters or []}
     volume = told.get("volume") or f"/Volumes/{told.get('catalog')}/{told.get('schema')}/results"
     folder = f"{volume}/{suite}/{run.run_id}"
@@ -270,7 +269,7 @@ def _summary(path: Path) -> dict[str, Any]:
     return read if isinstance(read, dict) else {}
 
 
-def _fetch(client: "WorkspaceClient", path: str, target: Path) -> bool:
+def _fetch(client: Client, path: str, target: Path) -> bool:
     try:
         contents = client.files.download(path).contents
     except errors.NotFound:
@@ -282,7 +281,7 @@ def _fetch(client: "WorkspaceClient", path: str, target: Path) -> bool:
     return True
 
 
-def _why(client: "WorkspaceClient", run: "Run") -> str:
+def _why(client: Client, run: "Run") -> str:
     """The first line of what the run's failed task says."""
     for task in run.tasks or []:
         if task.run_id is None or task.state is None or not task.state.result_state:

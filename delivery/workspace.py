@@ -9,18 +9,15 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import requests
 
 from delivery.console import Progress, UnusableError
-from delivery.later import api, errors
+from delivery.later import Client, api, errors
 from delivery.pace import EXPORT, Pace
 from delivery.stack import Stack, workspace_client
 from delivery.workspace_objects import Object
-
-if TYPE_CHECKING:
-    from databricks.sdk import WorkspaceClient
 
 Answer = TypeVar("Answer")
 
@@ -54,7 +51,7 @@ class Workspace:
         pace: how fast it may be asked; by default as fast as Databricks' own clients do.
     """
 
-    def __init__(self, client: "WorkspaceClient", folder: str, pace: Pace | None = None) -> None:
+    def __init__(self, client: Client, folder: str, pace: Pace | None = None) -> None:
         self.client = client
         self.folder = folder
         self._pace = pace or Pace()

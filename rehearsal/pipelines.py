@@ -57,11 +57,11 @@ def start(home: Home, engine: Toolchain, module: str = "rehearsal.agent") -> boo
 
 def tools() -> Path:
     """The agent's folder for tools. What the product keeps there is what it keeps for its user: made once for both."""
-    tools = cache.folder() / "agent"
-    tools.mkdir(parents=True, exist_ok=True)
+    folder = cache.folder() / "agent"
+    folder.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
-        (tools / "databricks-cicd").symlink_to(cache.folder().parent, target_is_directory=True)
-    return tools
+        (folder / "databricks-cicd").symlink_to(cache.folder().parent, target_is_directory=True)
+    return folder
 
 
 def environment(home: Home, engine: Toolchain, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -54,9 +54,11 @@ def measure(path: Path, *, rows: int, runs: int) -> Iterator[tuple[str, float, f
     ratio = statistics.median(pair.chain / pair.plain for pair in pairs)
     yield f"chain of {rows:,} trips, of the plain script", ratio, 2.0, ""
     # What the runner adds doesn't grow with the rows: with fewer of them it weighs more, and is seen sooner.
-    small = World(path / "small", min(rows, _ROWS_OF_RUNNER))
-    small.path.mkdir()
-    small.write_landing()
+    small = world
+    if rows > _ROWS_OF_RUNNER:
+        small = World(path / "small", _ROWS_OF_RUNNER)
+        small.path.mkdir()
+        small.write_landing()
     yield from runner.measure(small)
     jobs.measure(path / "jobs")
 

@@ -22,6 +22,7 @@ __all__ = ["receiver"]  # a fixture, which pytest finds by its name here
 SUITES = ("functional", "integration", "performance")
 TO = "ops@city.example"
 QUICK = "wind stays in kilometres an hour"
+SLOW = "rows are joined with their verdict by a condition that is no equality"
 LAST_DAY, LATE = "2024-10-27", "2024-11-05T06:00:00Z"
 # The trips that arrive on the last day: none, or mostly broken ones.
 ARRIVALS = {
@@ -108,6 +109,24 @@ def test_a_planted_defect_fails_its_suite_by_name(release: Release) -> None:
     assert defect.test in outcome.errors[defect.suite]
     summary = release.summary(outcome, defect.suite)
     assert (summary["failed"], summary["skipped"]) == (1, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_bad_join_fails_the_performance_suite_for_its_stage_and_the_other_stages_pass(release: Release) -> None:
+    stack = of_stack()
+    # Judged with the tolerance that the job has, it is below.
+    stack["jobOverrides"]["performance"]["parameters"] |= {"repeats": "1", "tolerance": "1.2"}
+    defect = DEFECTS[SLOW]
+    with release.with_file(defect.file, defect.planted(ROOT / "notebooks")):
+        outcome = release.run_job(release.create("performance", settings(**stack).jobs["performance"]))
+    assert outcome.result == "FAILED"
+    assert defect.test in outcome.errors["performance"]
+    summary = release.summary(outcome, "performance")
+    failed = {each["test"] for each in summary["failures"]}
+    assert defect.test in failed
+    assert {name.partition("[")[2] for name in failed} <= {"transform]", "chain]"}, failed
+    assert summary["passed"] >= 4
 
 
 @pytest.mark.slow
