@@ -32,11 +32,9 @@ from delivery.report import Report, StackFailure
 from delivery.report_html import page
 from delivery.report_markdown import markdown, words
 from delivery.report_markdown import shortened as fitted
-from delivery.stack import read_stack, workspace_client
+from delivery.stack import PATIENCE_SECONDS, read_stack, workspace_client
 
 SALT = "encryptionsalt"
-# A preview without a text difference is of use, and one that is late isn't.
-RETRY_SECONDS = 60
 TEXT = """What `pulumi up` would change with this checkout, and how its notebooks differ from what is deployed.
 Nothing is changed but, with --comment, one comment in the pull request that is built (or the one of --pull-request):
 it is edited in place by later builds, and resolved when nothing is left to see."""
@@ -97,7 +95,7 @@ def preview(project: Path, stacks: Sequence[str], progress: Progress) -> Report:
     clients: dict[str, Client] = {}
     for stack in {each.stack for each in changes if each.is_file and each.step.operation != "create"}:
         try:
-            clients[stack] = workspace_client(known[stack], retry_seconds=RETRY_SECONDS)
+            clients[stack] = workspace_client(known[stack], retry_seconds=PATIENCE_SECONDS)
         except UnusableError as error:
             progress.step(str(error))
     paces = {name: Pace.of(stack.settings) for name, stack in known.items()}

@@ -19,7 +19,7 @@ from delivery.azure_devops import AzureDevOps
 from delivery.azure_devops_builds import DEFAULT_BRANCH, Build
 from delivery.commands import Add
 from delivery.console import Mistake, Progress, RefusedError, UnusableError, tell
-from delivery.stack import Stack, azure_devops_client, read_stack, workspace_client
+from delivery.stack import PATIENCE_SECONDS, Stack, azure_devops_client, read_stack, workspace_client
 from delivery.status_record import Release, read_releases
 
 SECONDS_BETWEEN_LOOKS = 5.0
@@ -185,7 +185,7 @@ def _candidates(
 def _recorded(stack: Stack) -> Iterable[Release]:
     """The releases that the stack's folder has had, the newest first."""
     try:
-        releases = read_releases(workspace_client(stack), stack)
+        releases = read_releases(workspace_client(stack, retry_seconds=PATIENCE_SECONDS), stack)
     except UnusableError as error:
         found = f"the record in {stack.folder} can't be read ({' '.join(str(error).split())})"
         remedy = "name the release by its build or its commit"

@@ -23,6 +23,8 @@ NAMESPACE = "databricks-cicd"
 PROJECT = "Databricks CI-CD"
 DEFAULT_BRANCH = "main"
 CONTROL_PLANE_STACK = "test"
+# How long a request is repeated where somebody waits for an answer, and one without the workspace is of use, too.
+PATIENCE_SECONDS = 30
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from delivery import status_page, status_table
 from delivery.commands import Add
 from delivery.console import Progress, UnusableError, tell
 from delivery.later import Client, errors
-from delivery.stack import Stack, azure_devops_client, read_stack, workspace_client
+from delivery.stack import PATIENCE_SECONDS, Stack, azure_devops_client, read_stack, workspace_client
 from delivery.status_model import Difference, Environment, Job, OnItsWay, Status
 from delivery.status_record import read_releases
 
@@ -86,7 +86,7 @@ def look(stacks: Sequence[Stack], project_name: str | None, progress: Progress) 
 def _environment(stack: Stack) -> Environment:
     empty = Environment(name=stack.environment, stack=stack.name, folder=stack.folder, folder_url="")
     try:
-        client = workspace_client(stack)
+        client = workspace_client(stack, retry_seconds=PATIENCE_SECONDS)
     except UnusableError as error:
         return replace(empty, problem=str(error))
     host = (client.config.host or "").rstrip("/")
@@ -102,10 +102,8 @@ def _environment(stack: Stack) -> Environment:
             files=releases.files,
             jobs=tuple(_jobs(client, stack, host)),
         )
-    except UnusableError as error:
-        return replace(empty, problem=str(error))
-    except (errors.base.DatabricksError, requests.RequestException, TimeoutError) as error:
-        return replace(empty, problem=" ".join(str(error).split()))
+    except (UnusableError, errors.base.DatabricksError, requests.RequestException, TimeoutError) as error:
+        return replace(empty, problem=f"{host}: {' '.join(str(error).split())}")
 
 
 def _jobs(client: Client, stack: Stack, host: str) -> list[Job]:

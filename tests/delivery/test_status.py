@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -194,6 +195,18 @@ def test_it_gets_over_passing_faults(site: Site, capsys: pytest.CaptureFixture[s
     for order in ({"action": "status", "status": 429, "headers": {"Retry-After": "0"}}, {"action": "reset-before"}):
         site.workspace.control("POST", "faults", json={"path": "workspace/export", **order})
     assert document(site, capsys)["environments"][0]["current"]["commit"] == "1" * 40
+
+
+def test_a_workspace_that_is_down_is_told_soon_and_by_its_address(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as nobody:  # bound, so that no other process gets it, and not listening
+        nobody.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{nobody.getsockname()[1]}"
+        monkeypatch.setenv("DATABRICKS_HOST", f"http://{host}")
+        monkeypatch.setattr("delivery.status.PATIENCE_SECONDS", 1)
+        environments = document(site, capsys, code=2)["environments"]
+    assert [host in each["problem"] for each in environments] == [True, True]
 
 
 def test_without_azure_devops_the_releases_on_their_way_are_said_to_be_unknown(
