@@ -1,8 +1,9 @@
 """What the rehearsal's jobs run on, for people: Java, Spark, Delta."""
 
 import importlib.metadata
+from pathlib import Path
 
-from rehearsal.toolchain import jars, java
+from rehearsal.toolchain import class_data, jars, java
 from rehearsal.toolchain.cache import Report
 
 
@@ -16,7 +17,12 @@ def ensure(report: Report = print) -> str:
         ToolchainError: there is no usable Java, or the jars can't be had.
     """
     runtime = java.find()
-    return _describe(runtime, [str(file) for file in jars.ensure(report, runtime)])
+    files = jars.ensure(report, runtime)
+    try:
+        files.append(class_data.ensure(report, runtime))
+    except class_data.ClassDataError as error:
+        report(f"Spark will take twice as long to start: {error}")
+    return _describe(runtime, files)
 
 
 def located() -> str | None:
@@ -27,10 +33,13 @@ def located() -> str | None:
     """
     runtime = java.find()
     found = jars.located()
-    return None if found is None else _describe(runtime, [str(file) for file in found])
+    if found is None:
+        return None
+    kept = class_data.located(runtime, class_data.class_path(report=print, java=runtime))
+    return _describe(runtime, [*found, *([kept] if kept else [])])
 
 
-def _describe(runtime: java.Java, files: list[str]) -> str:
+def _describe(runtime: java.Java, files: list[Path]) -> str:
     spark = f"Spark {importlib.metadata.version('pyspark')} with Delta {jars.DELTA[0].version}"
-    lines = [f"Java {runtime.version} of {runtime.origin}", str(runtime.program), spark, *files]
+    lines = [f"Java {runtime.version} of {runtime.origin}", str(runtime.program), spark, *map(str, files)]
     return "\n".join(line if index in (0, 2) else f"    {line}" for index, line in enumerate(lines))

@@ -11,11 +11,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from rehearsal.toolchain import jars
+from rehearsal.toolchain import class_data, jars
 from rehearsal.toolchain import java as java_runtime
 
 READY_WITHIN = 120.0
@@ -70,7 +71,13 @@ class Jvm:
 
 
 def start(
-    settings: dict[str, str], *, memory: str, scratch: Path, log: IO[bytes], environment: dict[str, str] | None = None
+    settings: dict[str, str],
+    *,
+    memory: str,
+    scratch: Path,
+    log: IO[bytes],
+    environment: dict[str, str] | None = None,
+    options: Sequence[str] = (),
 ) -> Jvm:
     """Starts it and waits until it takes connections.
 
@@ -80,18 +87,20 @@ def start(
         scratch: an existing folder for temporary files.
         log: gets what it writes to standard output and error.
         environment: variables besides those of this process.
+        options: of Java, besides those that it gets anyway.
 
     Raises:
         SparkError: it ended or took too long.
         ToolchainError: there is no Java, or no jars.
     """
     java = java_runtime.find()
-    spark = jars.spark_jars()
+    path = class_data.class_path(lambda line: print(line, file=sys.stderr), java)
+    kept = class_data.located(java, path)
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         told = Path(folder) / "gateway"
         command = [str(java.program), *_options(memory, scratch), *(f"-D{k}={v}" for k, v in settings.items())]
-        on_path = [*jars.ensure(lambda line: print(line, file=sys.stderr)), spark / "*"]
-        command += ["-cp", os.pathsep.join(map(str, on_path)), "org.apache.spark.api.python.PythonGatewayServer"]
+        command += [f"-XX:SharedArchiveFile={kept}"] if kept else []
+        command += [*options, "-cp", path, "org.apache.spark.api.python.PythonGatewayServer"]
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -102,7 +111,7 @@ def start(
                 **os.environ,
                 # Python functions run with the interpreter that started Spark, and its packages.
                 "PYSPARK_PYTHON": sys.executable,
-                "SPARK_HOME": str(spark.parent),
+                "SPARK_HOME": str(jars.spark_jars().parent),
                 "SPARK_LOCAL_IP": "127.0.0.1",
                 "_PYSPARK_DRIVER_CONN_INFO_PATH": str(told),
                 **(environment or {}),

@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -86,11 +87,12 @@ def _connect(port: str | int | None, auth_secret: str) -> tuple[Any, ...]:
     return file, made
 
 
-def local(data: Path) -> pyspark.sql.SparkSession:
+def local(data: Path, options: Sequence[str] = ()) -> pyspark.sql.SparkSession:
     """A classic session with a Spark of its own in a child process, for unit tests; it ends with this process.
 
     Args:
         data: the folder of the cloud's storage; `spark.log` in it gets what Spark says.
+        options: of Java, besides those that it gets anyway.
 
     Raises:
         SparkError: Spark could not be started.
@@ -102,7 +104,7 @@ def local(data: Path) -> pyspark.sql.SparkSession:
     # Tests write files with Python and read them with Spark, by the same path.
     chosen = settings.spark(data, scratch, partitions=1, default_scheme="file") | settings.SMALL_DATA
     with (data / "spark.log").open("ab") as log:
-        java = jvm.start(chosen, memory="1g", scratch=scratch, log=log)
+        java = jvm.start(chosen, memory="1g", scratch=scratch, log=log, options=options)
     atexit.register(_end, java, scratch)
     return _classic(java.port, java.secret)[0]
 

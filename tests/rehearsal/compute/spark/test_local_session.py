@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
@@ -37,6 +38,11 @@ def test_the_catalogs_of_an_administrator_are_there_and_main_is_the_current_one(
     assert values(spark, "SELECT current_catalog(), current_schema()") == [("main", "default")]
     for catalog in ("main", "test", "production"):
         assert ("default",) in values(spark, f"SHOW SCHEMAS IN {catalog}")
+
+
+def test_spark_runs_with_the_classes_that_were_kept(spark: SparkSession) -> None:
+    [process] = [each for each in psutil.Process().children() if each.name() == "java"]
+    assert "spark.jsa" in {Path(each.path).name for each in process.memory_maps()}, "`make toolchain` makes the file"
 
 
 def test_a_table_is_made_changed_and_dropped_by_its_three_level_name(spark: SparkSession, data: Path) -> None:
