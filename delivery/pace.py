@@ -6,6 +6,7 @@ by itself: it waits when it is told to (429), and gives up when it is told so fo
 
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,15 +19,18 @@ EXPORT = 1 / EXPORTS_FOR_A_REQUEST
 
 
 class Pace:
-    """Lets threads send their requests one after the other, no faster than this.
+    """Lets threads send their requests in turn, no more than this in any second.
+
+    Few requests need not wait for each other: a command that asks for ten things has them at once.
 
     Args:
         requests_per_second: how many there may be at the most.
     """
 
     def __init__(self, requests_per_second: float = REQUESTS_PER_SECOND) -> None:
-        self._gap = 1 / requests_per_second
-        self._next = 0.0
+        self._limit = float(requests_per_second)
+        self._sent: deque[tuple[float, float]] = deque()  # when, and what part of the limit
+        self._weight = 0.0  # of these together
         self._lock = threading.Lock()
 
     @classmethod
@@ -40,7 +44,12 @@ class Pace:
         """Waits until it is this request's turn; `weight` says what part of the limit it takes."""
         with self._lock:
             now = time.monotonic()
-            pause = self._next - now
-            self._next = max(now, self._next) + self._gap * weight
-        if pause > 0:
-            time.sleep(pause)
+            at = max(now, self._sent[-1][0]) if self._sent else now
+            while self._sent and self._weight + weight > self._limit:
+                then, part = self._sent.popleft()
+                self._weight -= part
+                at = max(at, then + 1)
+            self._sent.append((at, weight))
+            self._weight += weight
+        if at > now:
+            time.sleep(at - now)

@@ -18,7 +18,7 @@ from databricks.sdk.service.workspace import ImportFormat, Language
 from delivery.console import Progress, RefusedError, UnusableError
 from delivery.deploy_content import Reading, compare, put_back
 from delivery.manifest import Manifest
-from delivery.pace import EXPORT, Pace
+from delivery.pace import Pace
 from delivery.record import Ledger, Record, Run, entry, now, this_machine
 from delivery.workspace import Workspace
 from delivery.workspace_objects import Object, normal, objects_of
@@ -231,19 +231,6 @@ def test_what_stands_in_a_files_place_is_not_written_over(
         put_back(workspace, objects, folder, Progress())
     with client.download(f"{FOLDER}/load") as content:
         assert content.read() == b"a file"
-
-
-def test_no_more_requests_a_second_are_sent_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    waits: list[float] = []
-    monkeypatch.setattr("delivery.pace.time.sleep", waits.append)
-    monkeypatch.setattr("delivery.pace.time.monotonic", lambda: 100.0)
-    slow = Pace.of({"services": {"databricksRequestsPerSecond": 10}})
-    for _ in range(4):
-        slow.wait()
-    assert waits == pytest.approx([0.1, 0.2, 0.3])
-    slow.wait(EXPORT)
-    slow.wait(EXPORT)
-    assert waits[3:] == pytest.approx([0.4, 0.425])
 
 
 def test_without_rights_or_service_the_message_says_so(workspace: Workspace) -> None:
