@@ -2,9 +2,7 @@
 
 import argparse
 import os
-import re
 import signal
-import socket
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,11 +15,12 @@ from delivery import azure_devops_builds as runs
 from delivery.commands import Add
 from delivery.console import Mistake, Progress, RefusedError, UnusableError, agent_command, shortened, tell
 from delivery.deploy_content import Content, Reading, put_back
+from delivery.deploy_engine import Engine, LockedError
 from delivery.deploy_refusals import by_an_administrator, goes_back, refuse, refuse_to_overtake
 from delivery.deploy_strays import Standing
 from delivery.plan import GUARDED, Plan, area, is_guarded
-from delivery.pulumi_cli import Pulumi, PulumiError
-from delivery.record import Document, Holder, Ledger, Record, Run, entry, lives, now, this_machine
+from delivery.pulumi_cli import Pulumi
+from delivery.record import Document, Holder, Ledger, Record, Run, entry, now
 from delivery.stack import Stack, azure_devops_client, read_stack
 from delivery.workdir import Prepared, prepared
 from delivery.workspace import Workspace
@@ -46,9 +45,6 @@ exit codes:
   1  refused, or failed on the way: the record says which
   2  wrong usage, or a service can't be reached
 """
-# How Pulumi words it where the state is one's own storage (pkg/backend/diy/lock.go), and where it is in Pulumi Cloud.
-_LOCKED = re.compile(r"currently locked by|Another update is currently in progress")
-_LOCKED_BY = re.compile(r"created by \S*@(\S+) \(pid (\d+)\)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,20 +124,21 @@ def deploy(
         UnusableError: a service can't be reached.
     """
     pulumi = Pulumi(artifact.folder, stack.name)
-    with _ending_orderly(), ExitStack() as held:
+    with _ending_orderly(), ExitStack() as held, Engine(pulumi, artifact.manifest.version, progress) as engine:
         with ThreadPoolExecutor(1) as aside:
             entering = aside.submit(_enter, held, artifact, stack, pulumi, progress, take_over=take_over)
+            entering.add_done_callback(engine.interrupt_if_failed)
             try:
-                plan = _previewed(pulumi, progress)
-            except (RefusedError, UnusableError):
-                entering.result()  # what is wrong there is told first: this may follow from it
-                raise
-            site = entering.result()
+                plan = engine.preview()
+            except (RefusedError, UnusableError) as error:
+                site = entering.result()  # what is wrong there is told first: this may follow from it
+                plan = engine.preview_again(error, site.dead)
+            else:
+                site = entering.result()
         left = _guarded(plan) if site.goes_back else ()
-        exclude = (GUARDED,) if left else ()
         if left:
             progress.step(f"a rollback: it leaves as it is today {', '.join(left)}")
-            plan = _previewed(pulumi, progress, exclude)
+            plan = engine.preview(exclude=(GUARDED,))
         refuse(plan, stack.name)
         site.standing.refuse_strays(plan, site.objects)
         told = ", ".join(f"{operation} {count}" for operation, count in plan.counts().items())
@@ -150,14 +147,13 @@ def deploy(
         release = entry(artifact.manifest, approvers=approvers, by=site.by, started_at=now())
         before = ledger.begin(artifact.manifest, objects, release)
         try:
-            progress.step(f"pulumi up --stack {stack.name}")
-            counts = _up(pulumi, site.dead, progress, site.reading, exclude)
+            counts = engine.up(site.dead, site.reading.after)
             progress.step(f"reading {len(objects):,} files back")
             right = site.reading.right(progress)
             content, changed = put_back(site.workspace, objects, artifact.folder, progress, right)
-        except _LockedError as error:
+        except LockedError:
             ledger.take_back(before)
-            raise RefusedError([error.mistake]) from None
+            raise
         except (RefusedError, UnusableError, _InterruptedError) as error:
             _fail(ledger, before, release, error)
         deployed = {**release, "deployed_at": now()}
@@ -242,66 +238,9 @@ def approvers_of(stack: Stack, project_name: str | None, progress: Progress) -> 
     return list(dict.fromkeys(name for each in found if each.stage == stage for name in each.by))
 
 
-def _previewed(pulumi: Pulumi, progress: Progress, exclude: tuple[str, ...] = ()) -> Plan:
-    progress.step(f"pulumi preview --stack {pulumi.stack}")
-    try:
-        return pulumi.preview(exclude=exclude, progress=progress)
-    except PulumiError as error:
-        # The engine itself refuses to delete what is protected.
-        remedy = (
-            "nothing was changed. Correct what is named; what is protected, an administrator frees: "
-            f"pulumi state unprotect --stack {pulumi.stack} URN. Then deploy again"
-        )
-        problems = error.reasons or ("it fails",)
-        raise RefusedError([Mistake(key="pulumi preview", found=each, remedy=remedy) for each in problems]) from None
-
-
 def _guarded(plan: Plan) -> tuple[str, ...]:
     """What the plan would change of control plane and gate."""
     return tuple(f"{area(step)} {step.kind} {step.name}" for step in plan.changes if is_guarded(step))
-
-
-class _LockedError(Exception):
-    """Somebody else works on the stack, so nothing was changed."""
-
-    def __init__(self, mistake: Mistake) -> None:
-        super().__init__(str(mistake))
-        self.mistake = mistake
-
-
-def _up(
-    pulumi: Pulumi, dead: Holder | None, progress: Progress, reading: Reading, exclude: tuple[str, ...]
-) -> dict[str, int]:
-    """`pulumi up`; gives how many resources it has changed, by operation."""
-    for first in (True, False):
-        try:
-            counts = pulumi.up(progress, exclude=exclude, after=reading.after).counts()
-            return {str(operation): count for operation, count in counts.items()}
-        except (PulumiError, UnusableError) as error:
-            if not _LOCKED.search(str(error)):
-                raise
-            if not first or not _left_behind(str(error), dead):
-                remedy = (
-                    "nothing was changed. Wait for its end, and repeat; if that process is surely dead: "
-                    f"pulumi cancel --stack {pulumi.stack}"
-                )
-                words = " ".join(error.mistakes[0].found.split())
-                raise _LockedError(Mistake(key=f"stack {pulumi.stack}", found=words, remedy=remedy)) from None
-            progress.step("the stack's lock was left behind by a deployment that is dead: it is taken away")
-            pulumi.cancel()
-    raise AssertionError("the second attempt returns or raises")
-
-
-def _left_behind(words: str, dead: Holder | None) -> bool:
-    """Whether all that hold Pulumi's lock are of the deployment that is dead, and dead for certain as well.
-
-    Pulumi notes a host's name and a process, and hosts can share a name: alone that is no evidence.
-    """
-    holders = _LOCKED_BY.findall(words)
-    if dead is None or not holders:
-        return False
-    here = dead.machine == this_machine() if dead.machine else dead.host == socket.gethostname()
-    return all(host == dead.host and not (here and lives(int(pid))) for host, pid in holders)
 
 
 def _fail(ledger: Ledger, before: Record, release: Document, error: Exception) -> NoReturn:

@@ -9,17 +9,16 @@ import contextlib
 import json
 import os
 import re
-import signal
 import subprocess
 import tempfile
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from delivery.console import Mistake, Progress, RefusedError, UnusableError
-from delivery.plan import Plan, Step, errors_of, is_real, plan_of
+from delivery.plan import Plan, errors_of, plan_of
+from delivery.pulumi_events import followed, hear_done, hear_looked_at, passed_on
+from delivery.pulumi_update import Update
 
 # Of the environment, what no log and no comment may show.
 _SECRET_NAMES = re.compile(
@@ -31,7 +30,6 @@ LEAST_SECRET_LETTERS = 6
 SECONDS_BETWEEN_LOOKS = 0.1
 # Tells the program (components/control_plane.py) that nothing may depend on control plane and gate.
 GUARDS_LEFT = "DATABRICKS_CICD_GUARDS_LEFT"
-DONE = {"create": "created", "update": "updated", "delete": "deleted", "replace": "replaced", "import": "imported"}
 
 
 class PulumiError(RefusedError):
@@ -77,11 +75,11 @@ class Pulumi:
             PulumiError: the engine fails, or refuses: for example to delete what is protected.
             UnusableError: it doesn't even begin: no `pulumi`, no such stack, the backend can't be reached.
         """
-        return self._watched(["preview", *_options(refresh, exclude)], _looked_at(progress), bool(exclude))
+        return self._watched(["preview", *_options(refresh, exclude)], hear_looked_at(progress), bool(exclude))
 
     def refresh_preview(self, progress: Progress | None = None) -> Plan:
         """How the services differ from the state: what `refresh` would take over. Changes nothing; raises likewise."""
-        return self._watched(["refresh", "--preview-only"], _looked_at(progress))
+        return self._watched(["refresh", "--preview-only"], hear_looked_at(progress))
 
     def up(
         self,
@@ -104,14 +102,16 @@ class Pulumi:
             UnusableError: as in `preview`.
         """
         arguments = ["up", "--yes", "--skip-preview", *_options(refresh, exclude)]
-        told = _done(progress)
+        return self._watched(arguments, hear_done(progress, after), bool(exclude))
 
-        def hear(event: Mapping[str, Any]) -> None:
-            told(event)
-            if after and "resOutputsEvent" in event:
-                after(event["resOutputsEvent"]["metadata"])
+    def update(self, message: str, *, exclude: Sequence[str] = ()) -> Update:
+        """An `up` that previews and then waits for a word: a context, which starts the engine when it is entered.
 
-        return self._watched(arguments, hear, bool(exclude))
+        Args:
+            message: what the stack's history says of it.
+            exclude: as in `preview`.
+        """
+        return Update(self, exclude, message)
 
     def cancel(self) -> None:
         """Takes the stack's lock away: for an update that was killed. Raises as `outputs`."""
@@ -145,7 +145,7 @@ class Pulumi:
 
     def _answer(self, *arguments: str) -> str:
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
-            process = self._start([*arguments], self._environment, stdout=subprocess.PIPE, stderr=said)
+            process = self.start(arguments, stdout=subprocess.PIPE, stderr=said)
             answer, _ = process.communicate()
             if process.returncode:
                 said.seek(0)
@@ -159,29 +159,73 @@ class Pulumi:
         with tempfile.TemporaryDirectory() as scratch:
             log, said = Path(scratch, "events"), Path(scratch, "said")
             with said.open("wb") as sink:
-                command = [*arguments, "--event-log", str(log), "--suppress-progress"]
-                left = {GUARDS_LEFT: "true"} if guards_left else {}
-                environment = {**self._environment, **left}
-                process = self._start(command, environment, stdout=sink, stderr=subprocess.STDOUT)
-                events = []
-                with _passed_on(process):
-                    for event in _followed(log, process):
-                        events.append(event)
-                        hear(event)
-            words = said.read_text(encoding="utf-8", errors="replace")
-        events = json.loads(self.masked(json.dumps(events, ensure_ascii=False)))
-        what = f"pulumi {arguments[0]} --stack {self.stack}"
-        if not any("resourcePreEvent" in event for event in events) and process.returncode:
-            raise self._unusable(arguments[0], "\n".join(errors_of(events)) or words)
-        if process.returncode:
-            raise PulumiError(what, errors_of(events) or [self.masked(words).strip()], plan_of(events))
-        return plan_of(events)
+                process = self.start(arguments, log=log, guards_left=guards_left, stdout=sink, stderr=subprocess.STDOUT)
 
-    def _start(self, arguments: list[str], environment: Mapping[str, str], **streams: Any) -> subprocess.Popen[str]:
-        command = ["pulumi", *arguments, "--stack", self.stack, "--non-interactive", "--color", "never"]
+            def wait() -> None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(SECONDS_BETWEEN_LOOKS)
+
+            events = []
+            with passed_on(process):
+                for event in followed(log, lambda: process.poll() is not None, wait):
+                    events.append(event)
+                    hear(event)
+            words = said.read_text(encoding="utf-8", errors="replace")
+        return self.judged(arguments[0], events, words, process.returncode)
+
+    def judged(self, what: str, events: Sequence[Mapping[str, Any]], words: str, code: int) -> Plan:
+        """What the engine has told, without secrets.
+
+        Args:
+            what: the command.
+            events: its events.
+            words: what it has said besides.
+            code: its exit code.
+
+        Raises:
+            PulumiError: it has begun, and failed.
+            UnusableError: it didn't even begin.
+        """
+        told = json.loads(self.masked(json.dumps(events, ensure_ascii=False)))
+        if not any("resourcePreEvent" in event for event in told) and code:
+            raise self._unusable(what, "\n".join(errors_of(told)) or words)
+        if code:
+            reasons = errors_of(told) or [self.masked(words).strip()]
+            raise PulumiError(f"pulumi {what} --stack {self.stack}", reasons, plan_of(told))
+        return plan_of(told)
+
+    def start(
+        self,
+        arguments: Sequence[str],
+        *,
+        log: Path | None = None,
+        guards_left: bool = False,
+        environment: Mapping[str, str] | None = None,
+        **streams: Any,
+    ) -> "subprocess.Popen[str]":
+        """Starts `pulumi` in the project, for the stack.
+
+        Args:
+            arguments: the command, and its options.
+            log: where it writes its events.
+            guards_left: whether control plane and gate are left as they are.
+            environment: variables besides.
+            streams: of the process. Without any, it can't read.
+
+        Raises:
+            UnusableError: there is no `pulumi`.
+        """
+        command = ["pulumi", *arguments, "--stack", self.stack, "--color", "never"]
+        command += ["--event-log", str(log), "--suppress-progress"] if log else []
+        command += [] if "stdin" in streams else ["--non-interactive"]
+        left = {GUARDS_LEFT: "true"} if guards_left else {}
         try:
             return subprocess.Popen(  # noqa: S603 - pulumi, with our own arguments and a stack's name
-                command, cwd=self.project, env=environment, stdin=subprocess.DEVNULL, text=True, **streams
+                command,
+                cwd=self.project,
+                env={**self._environment, **left, **(environment or {})},
+                text=True,
+                **{"stdin": subprocess.DEVNULL, **streams},
             )
         except FileNotFoundError:
             remedy = "install it (https://www.pulumi.com/docs/iac/download-install/) and put it on the PATH"
@@ -205,71 +249,5 @@ def masked(text: str, environment: Mapping[str, str]) -> str:
     return text
 
 
-def _followed(log: Path, process: subprocess.Popen[str]) -> Iterator[Mapping[str, Any]]:
-    """The events of a log that is still being written, until the process has ended."""
-    rest, at = b"", 0
-    while True:
-        ended = process.poll() is not None
-        if log.exists():
-            with log.open("rb") as file:
-                file.seek(at)
-                fresh = file.read()
-            at += len(fresh)
-            *lines, rest = (rest + fresh).split(b"\n")
-            yield from (json.loads(line) for line in lines if line.strip())
-        if ended:
-            return
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(SECONDS_BETWEEN_LOOKS)
-
-
-@contextlib.contextmanager
-def _passed_on(process: subprocess.Popen[str]) -> Iterator[None]:
-    """A request to end goes to the engine, which finishes the steps that it has begun, and keeps its state.
-
-    Ctrl-C in a terminal reaches the engine by itself, and a second one would end it at once.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        process.send_signal(signal.SIGINT)
-
-    before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, end),
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _options(refresh: bool, exclude: Sequence[str]) -> list[str]:
     return [*(["--refresh"] if refresh else []), *(f"--exclude={each}" for each in exclude)]
-
-
-def _looked_at(progress: Progress | None) -> Callable[[Mapping[str, Any]], None]:
-    seen: list[str] = []
-
-    def hear(event: Mapping[str, Any]) -> None:
-        if progress and "resourcePreEvent" in event:
-            seen.append(event["resourcePreEvent"]["metadata"]["urn"])
-            progress.count("resources looked at", len(seen), len(seen))
-
-    return hear
-
-
-def _done(progress: Progress | None) -> Callable[[Mapping[str, Any]], None]:
-    def hear(event: Mapping[str, Any]) -> None:
-        told = event.get("resOutputsEvent") or event.get("resOpFailedEvent")
-        if not progress or not told:
-            return
-        metadata = told["metadata"]
-        step = Step(operation="same", urn=metadata["urn"], type=metadata["type"], name=metadata["urn"].split("::")[-1])
-        if is_real(step) and (done := "failed" if "resOpFailedEvent" in event else DONE.get(metadata["op"])):
-            progress.step(f"  {done} {step.kind} {step.name}")
-
-    return hear

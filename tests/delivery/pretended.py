@@ -1,7 +1,8 @@
 """A workspace, two releases, and an engine that only pretends, for the tests of `deploy` and `drift`."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from databricks.sdk.service.workspace import ImportFormat
 
 from delivery import deploy, drift
 from delivery.__main__ import main
-from delivery.console import Progress
+from delivery.console import Progress, UnusableError
 from delivery.plan import Plan, Step, is_guarded
 from delivery.stack import read_stack
 from delivery.workspace import Workspace
@@ -41,6 +42,8 @@ class Engine:
     drifted: tuple[Step, ...] = ()
     error: Exception | None = None
     cancelled: list[str] = field(default_factory=list)
+    locks: list[str] = field(default_factory=list)  # what it says instead of a preview, one after the other
+    interrupted: bool = False
 
     def outputs(self) -> dict[str, Any]:
         return {"folder": FOLDER}
@@ -55,6 +58,10 @@ class Engine:
     def cancel(self) -> None:
         self.cancelled.append(self.stack)
         self.error = None
+
+    @contextmanager
+    def update(self, message: str, *, exclude: Sequence[str] = ()) -> Iterator["Update"]:
+        yield Update(self, exclude)
 
     def up(
         self,
@@ -72,6 +79,25 @@ class Engine:
             workspace.write(each, (self.project / each.source).read_bytes())
             after({"op": "update", "new": {"inputs": {"path": f"{FOLDER}/{each.path}"}}})
         return Plan()
+
+
+@dataclass(frozen=True)
+class Update:
+    """One `up` of it."""
+
+    engine: Engine
+    exclude: Sequence[str]
+
+    def previewed(self, _: Progress) -> Plan:
+        if self.engine.locks:
+            raise UnusableError("pulumi preview", self.engine.locks.pop(0), "look")
+        return self.engine.preview(exclude=self.exclude)
+
+    def go_on(self, progress: Progress, *, after: Callable[[Mapping[str, Any]], None]) -> Plan:
+        return self.engine.up(progress, exclude=self.exclude, after=after)
+
+    def interrupt(self) -> None:
+        self.engine.interrupted = True
 
 
 class Site:

@@ -132,6 +132,45 @@ def test_a_lock_of_the_living_is_respected_and_nothing_recorded(site: Site, caps
     assert site.workspace().read_json("lock.json") is None
 
 
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long was waited for a lock; it takes no time."""
+    waited: list[float] = []
+    monkeypatch.setattr("delivery.deploy_engine.time.sleep", waited.append)
+    return waited
+
+
+def test_a_stack_that_is_locked_for_long_is_left_alone(
+    site: Site, waits: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.engine.locks = [LOCKED.format("elsewhere", 7)] * 4
+    assert site.deploy("new") == 1
+    told = capsys.readouterr().err
+    assert "nothing was changed. Wait for its end" in told
+    assert "pulumi cancel --stack prod" in told
+    assert (site.record(), waits, site.engine.cancelled) == (None, [1, 2, 4], [])
+
+
+def test_a_stack_that_is_locked_for_a_moment_is_waited_for(site: Site, waits: list[float]) -> None:
+    site.engine.locks = [LOCKED.format("elsewhere", 7)] * 2
+    assert site.deploy("new") == 0
+    assert (site.there(), waits) == ({"new"}, [1, 2])
+
+
+def test_a_lock_that_the_dead_left_before_their_update_is_taken_away_at_once(site: Site, waits: list[float]) -> None:
+    dead = asdict(Holder.myself("ada")) | {"id": "other", "pid": 2**22 + 1}
+    site.workspace().write_json("lock.json", dead)
+    site.engine.locks = [LOCKED.format(socket.gethostname(), 2**22 + 2)]
+    assert site.deploy("new") == 0
+    assert (site.there(), waits, site.engine.cancelled) == ({"new"}, [], ["prod"])
+
+
+def test_a_deployment_whose_turn_it_is_not_ends_its_engine(site: Site) -> None:
+    site.workspace().write_json("lock.json", asdict(Holder.myself("ada")) | {"host": "elsewhere", "machine": "other"})
+    assert site.deploy("new") == 1
+    assert site.engine.interrupted
+
+
 def test_a_lock_of_the_dead_is_taken_away(site: Site) -> None:
     dead = asdict(Holder.myself("ada")) | {"id": "other", "pid": 2**22 + 1}
     site.workspace().write_json("lock.json", dead)
