@@ -29,8 +29,8 @@ def class_path(report: Report = print, java: Java | None = None) -> str:
     Raises:
         JarError, JavaError: as `jars.ensure`.
     """
-    # Named one by one: of a pattern Java makes whatever order the folder has.
-    own = sorted(jars.spark_jars().glob("*.jar"))
+    # Named one by one, as a pattern has no order; and as they are, since checkouts share environments by links.
+    own = sorted(jars.spark_jars().resolve().glob("*.jar"))
     return os.pathsep.join(map(str, [*jars.ensure(report, java), *own]))
 
 
