@@ -18,10 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import requests
-from requests.auth import HTTPBasicAuth
-
 from delivery.console import Progress, UnusableError
+from delivery.later import requests
 
 API_VERSION = "7.1"
 # Azure DevOps, as Entra knows it.
@@ -192,7 +190,7 @@ class AzureDevOps:
         """
         self._check_address(url)
 
-        def keep(answer: requests.Response) -> None:
+        def keep(answer: "requests.Response") -> None:
             with target.open("wb") as file:
                 for chunk in answer.iter_content(CHUNK_BYTES):
                     file.write(chunk)
@@ -235,7 +233,7 @@ class AzureDevOps:
 
     def _ask(
         self, method: str, path: str, query: Query | None, api_version: str, *, repeat: bool, json: Any = None
-    ) -> requests.Response:
+    ) -> "requests.Response":
         area = "" if path.startswith("/") else "/" + quote(self.project, safe="")
         url = f"{self.organization_url}{area}/_apis/{path.lstrip('/')}"
         told = {name: str(value).lower() if isinstance(value, bool) else value for name, value in (query or {}).items()}
@@ -253,8 +251,8 @@ class AzureDevOps:
         repeat: bool,
         json: Any = None,
         stream: bool = False,
-        keep: Callable[[requests.Response], None] | None = None,
-    ) -> requests.Response:
+        keep: "Callable[[requests.Response], None] | None" = None,
+    ) -> "requests.Response":
         """One request, tried until it succeeds, or fails for good."""
         for attempt in range(1, self._attempts + 1):
             last = attempt == self._attempts
@@ -294,9 +292,9 @@ class AzureDevOps:
             self._wait(pause)
         raise AssertionError("the last attempt returns or raises")
 
-    def _signed(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+    def _signed(self, request: "requests.PreparedRequest") -> "requests.PreparedRequest":
         if isinstance(self._token, str):
-            signed: requests.PreparedRequest = HTTPBasicAuth("", self._token)(request)
+            signed: requests.PreparedRequest = requests.auth.HTTPBasicAuth("", self._token)(request)
             return signed
         request.headers["Authorization"] = f"Bearer {self._token()}"
         return request
@@ -321,14 +319,14 @@ def _token_of_az() -> Callable[[], str]:
     return get_bearer_token_provider(AzureCliCredential(), SCOPE)
 
 
-def _document(what: str, answer: requests.Response) -> Any:
+def _document(what: str, answer: "requests.Response") -> Any:
     try:
         return answer.json()
     except ValueError:
         raise AzureDevOpsError(what, "an answer that isn't JSON", status=answer.status_code) from None
 
 
-def _refused(what: str, answer: requests.Response) -> AzureDevOpsError:
+def _refused(what: str, answer: "requests.Response") -> AzureDevOpsError:
     status = answer.status_code
     if status in SIGN_IN_PAGES:
         return AzureDevOpsError(what, "the page for signing in", status=401)
@@ -341,7 +339,7 @@ def _refused(what: str, answer: requests.Response) -> AzureDevOpsError:
     return AzureDevOpsError(what, " ".join(message.split()), status=status, type_key=type_key, uncertain=uncertain)
 
 
-def _told_wait(answer: requests.Response) -> float | None:
+def _told_wait(answer: "requests.Response") -> float | None:
     """Seconds of the header Retry-After, which has a number or a date."""
     told = answer.headers.get("Retry-After", "")
     if told.strip().isdecimal():

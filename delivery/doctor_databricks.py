@@ -5,11 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import requests
-
 from delivery.console import UnusableError
 from delivery.doctor_finding import Finding
-from delivery.later import Client, errors
+from delivery.later import Client, errors, requests
 from delivery.stack import Stack, workspace_client
 
 if TYPE_CHECKING:

@@ -1,8 +1,9 @@
-"""Databricks' official client, loaded in parts, each when it is first used: `errors.NotFound`, `Client(config).jobs`.
+"""Databricks' official client in parts, and `requests`, when they are first used: `errors.NotFound`, `Client().jobs`.
 
 The `__init__` of `databricks.sdk` runs every service's module, which takes a second or two of the processor; the
 commands use four of them. So that package stands in `sys.modules` without it. Whoever asks it for more, for
 `WorkspaceClient` say, gets it: then the `__init__` runs after all. Type checkers, and readers, see plain imports.
+What begins with an engine of Pulumi starts that first, and loads these while it works.
 """
 
 import importlib.util
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 _SDK = "databricks.sdk"
 
 if TYPE_CHECKING:
+    import requests
     from databricks.sdk import WorkspaceClient as Client
     from databricks.sdk import errors
     from databricks.sdk.core import Config
@@ -25,7 +27,7 @@ else:
             self._name = name
 
         def __getattr__(self, attribute: str) -> Any:
-            return getattr(_part(self._name), attribute)
+            return getattr(_module(self._name), attribute)
 
     class Client:
         """`WorkspaceClient`: the services that most commands use, and the whole of it for any other.
@@ -67,8 +69,9 @@ else:
     def Config(**settings: Any) -> Any:  # noqa: N802 - it stands for a class
         return _part("core").Config(**settings)
 
-    errors = _Later("errors")
-    api = _Later("service.workspace")
+    errors = _Later(f"{_SDK}.errors")
+    api = _Later(f"{_SDK}.service.workspace")
+    requests = _Later("requests")
 
 
 def load() -> None:
@@ -78,9 +81,13 @@ def load() -> None:
 
 
 def _part(name: str) -> Any:
-    if _SDK not in sys.modules:
+    return _module(f"{_SDK}.{name}")
+
+
+def _module(name: str) -> Any:
+    if name.startswith(_SDK) and _SDK not in sys.modules:
         _put_without_init()
-    return import_module(f"{_SDK}.{name}")
+    return import_module(name)
 
 
 def _put_without_init() -> None:
@@ -103,4 +110,4 @@ def _put_without_init() -> None:
     setattr(sys.modules[parent], name, package)
 
 
-__all__ = ["Client", "Config", "api", "errors", "load"]
+__all__ = ["Client", "Config", "api", "errors", "load", "requests"]

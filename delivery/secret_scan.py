@@ -16,12 +16,14 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from delivery.console import Mistake, Progress
-from delivery.secret_lines import scanned
+
+if TYPE_CHECKING:
+    from delivery.secret_lines import Found
 
 ALLOWED = "delivery/allowed_secrets.yaml"
 # What Pulumi itself writes into a stack's file is encrypted, or says with what: it looks random, and a word in it is
@@ -72,13 +74,20 @@ def credentials_among(lines: Sequence[str], progress: Progress) -> set[str]:
         return set()
     # A heading could make a file of settings of them.
     whole = ["lines", *lines]
-    return {whole[index] for _, found in scanned({"lines.py": whole}, progress) for index in found}
+    return {whole[index] for _, found in _scanned({"lines.py": whole}, progress) for index in found}
+
+
+def _scanned(files: Mapping[str, Sequence[str]], progress: Progress) -> "Iterator[tuple[str, Found]]":
+    # Loading the tool takes a tenth of a second, which a command that starts an engine has while that works.
+    from delivery.secret_lines import scanned  # noqa: PLC0415 - see above
+
+    return scanned(files, progress)
 
 
 def _found_in(files: Mapping[str, bytes], progress: Progress) -> Iterator[tuple[str, Line, str]]:
     """Path, line and what it seems to be."""
     texts = {path: lines for path, content in files.items() if path != ALLOWED and (lines := _lines(path, content))}
-    for path, found in scanned({path: [line.text for line in lines] for path, lines in texts.items()}, progress):
+    for path, found in _scanned({path: [line.text for line in lines] for path, lines in texts.items()}, progress):
         for index in sorted(found):
             line = texts[path][index]
             meant = found[index] - (GUESSES if STACK.fullmatch(path) and ENCRYPTED.match(line.text) else set())

@@ -12,13 +12,11 @@ from itertools import islice
 from pathlib import Path
 from urllib.parse import quote
 
-import requests
-
 from delivery import azure_devops_builds as runs
 from delivery import status_page, status_table
 from delivery.commands import Add
 from delivery.console import Progress, UnusableError, tell
-from delivery.later import Client, errors
+from delivery.later import Client, errors, requests
 from delivery.stack import PATIENCE_SECONDS, Stack, azure_devops_client, read_stack, workspace_client
 from delivery.status_model import Difference, Environment, Job, OnItsWay, Status
 from delivery.status_record import read_releases

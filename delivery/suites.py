@@ -18,11 +18,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-import requests
-
 from delivery.commands import Add
 from delivery.console import Mistake, Progress, RefusedError, UnusableError, shortened, tell
-from delivery.later import Client, errors
+from delivery.later import Client, errors, requests
 from delivery.stack import Stack, read_stack, workspace_client
 
 if TYPE_CHECKING:

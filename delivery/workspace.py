@@ -11,10 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import requests
-
 from delivery.console import Progress, UnusableError
-from delivery.later import Client, api, errors
+from delivery.later import Client, api, errors, requests
 from delivery.pace import EXPORT, Pace
 from delivery.stack import Stack, workspace_client
 from delivery.workspace_objects import Object

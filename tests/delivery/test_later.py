@@ -15,6 +15,12 @@ def run(code: str) -> str:
     return subprocess.check_output([sys.executable, "-c", LOAD + code], cwd=ROOT, text=True).strip()
 
 
+def test_what_starts_an_engine_loads_little_before() -> None:
+    code = "import sys, delivery.deploy, delivery.preview; "
+    code += "print({'databricks.sdk', 'requests', 'detect_secrets'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "set()"
+
+
 def test_what_reading_a_workspace_does_not_take_is_not_loaded() -> None:
     loaded = run("print(*sorted(name for name in sys.modules if name.startswith('databricks.sdk.service.')))").split()
     assert "databricks.sdk.service.workspace" in loaded
