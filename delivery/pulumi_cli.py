@@ -27,6 +27,7 @@ _SECRET_NAMES = re.compile(
 # What only has such a word in its name, or is too short to be found in a text without hitting others.
 _NO_SECRETS = re.compile(r"_(URL|URI|PATH|FILE|ID)$", re.I)
 LEAST_SECRET_LETTERS = 6
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 SECONDS_BETWEEN_LOOKS = 0.1
 # Tells the program (components/control_plane.py) that nothing may depend on control plane and gate.
 GUARDS_LEFT = "DATABRICKS_CICD_GUARDS_LEFT"
@@ -232,7 +233,8 @@ class Pulumi:
             raise UnusableError("pulumi", "it isn't there", remedy) from None
 
     def _unusable(self, what: str, words: str) -> UnusableError:
-        said = self.masked(words).strip().removeprefix("error: ") or "it says nothing"
+        # Before the engine has read its options, it writes in colours.
+        said = self.masked(_COLOURS.sub("", words)).strip().removeprefix("error: ") or "it says nothing"
         remedy = "see whether you are signed in (pulumi whoami) and whether the stack is there (pulumi stack ls)"
         return UnusableError(f"pulumi {what} --stack {self.stack}", said, remedy)
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from delivery.pulumi_cli import Pulumi
 
 _YES, _NO = b"yes\r", b"no\r"
+_MODES = 3  # where termios has the local modes
 _LOOK_SECONDS = 0.02
 _READ_SECONDS = 1.0  # for what it wrote last; a process that it left behind may hold the terminal
 _END_SECONDS = 30.0  # for an engine that has changed nothing to end
@@ -98,9 +99,15 @@ class Update:
             if "summaryEvent" in event:
                 complete.set()
 
-        events = self._follow(hear, lambda: self._process.poll() is not None or (complete.is_set() and self._asks()))
+        def ended() -> bool:
+            return self._has_ended() or (complete.is_set() and self._asks()) or self._asks_for_a_secret()
+
+        events = self._follow(hear, ended)
+        if self._asks_for_a_secret():
+            remedy = "set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE"
+            raise UnusableError("pulumi up", "it asks for the passphrase of the stack's secrets", remedy)
         plan = self._pulumi.judged("preview", events, self._words(), self._process.poll() or 0)
-        if self._process.poll() is not None:
+        if self._has_ended():
             remedy = f"see what it did: pulumi stack history --stack {self._pulumi.stack}"
             raise UnusableError("pulumi up", "it ended without asking whether it should go on", remedy)
         return plan
@@ -121,7 +128,7 @@ class Update:
         self._log.unlink()  # the update's events come into a new one
         self._going_on = True
         os.write(self._terminal, _YES)
-        events = self._follow(hear_done(progress, after), lambda: self._process.poll() is not None)
+        events = self._follow(hear_done(progress, after), self._has_ended)
         return self._pulumi.judged("up", events, self._words(), self._process.returncode)
 
     def interrupt(self) -> None:
@@ -136,9 +143,17 @@ class Update:
                 hear(event)
         return events
 
+    def _has_ended(self) -> bool:
+        return self._process.poll() is not None
+
     def _asks(self) -> bool:
         """Whether it reads single keys, as it does for its question alone: a line is read with the terminal's help."""
-        return not termios.tcgetattr(self._terminal)[3] & termios.ICANON
+        return not termios.tcgetattr(self._terminal)[_MODES] & termios.ICANON
+
+    def _asks_for_a_secret(self) -> bool:
+        """Whether it reads a line that the terminal doesn't show. A person would be asked; here nobody answers."""
+        modes = termios.tcgetattr(self._terminal)[_MODES]
+        return bool(modes & termios.ICANON) and not modes & termios.ECHO
 
     def _words(self) -> str:
         return self._said.read_text(encoding="utf-8", errors="replace")
@@ -150,7 +165,7 @@ class Update:
                 pass
 
     def _end(self) -> None:
-        if self._process.poll() is None and not self._going_on:
+        if not self._has_ended() and not self._going_on:
             if self._asks():
                 os.write(self._terminal, _NO)
             else:

@@ -99,7 +99,7 @@ def test_an_engine_that_fails_before_it_asks_is_told_with_its_words(scripted: Ca
         pytest.raises(PulumiError, match=r"pulumi preview --stack prod: notebook-load: refused: \*\*\*"),
     ):
         update.previewed()
-    locked = "print('error: the stack is currently locked', file=sys.stderr); sys.exit(255)"
+    locked = r"print('\x1b[38;5;1merror: \x1b[0mthe stack is currently locked', file=sys.stderr); sys.exit(255)"
     with (
         scripted(locked).update("release 1") as update,
         pytest.raises(UnusableError, match="pulumi preview --stack prod: the stack is currently locked"),
@@ -131,6 +131,18 @@ def test_a_terminal_that_is_used_during_the_preview_is_no_question(
     with scripted(draws + previews(BEGUN) + ASKS).update("release 1") as update:
         assert update.previewed().counts() == {"update": 1}
     assert answers(tmp_path) == ["no"]
+
+
+def test_an_engine_that_asks_for_a_passphrase_is_told_and_not_waited_for(
+    scripted: Callable[[str], Pulumi], tmp_path: Path
+) -> None:
+    hides = "modes = termios.tcgetattr(0); modes[3] &= ~termios.ECHO; termios.tcsetattr(0, termios.TCSADRAIN, modes)\n"
+    with (
+        scripted(f"{hides}os.read(0, 1)").update("release 1") as update,
+        pytest.raises(UnusableError, match="passphrase of the stack's secrets; set PULUMI_CONFIG_PASSPHRASE"),
+    ):
+        update.previewed()
+    assert answers(tmp_path) == []
 
 
 def test_a_preview_that_nobody_wants_any_more_is_ended(scripted: Callable[[str], Pulumi], tmp_path: Path) -> None:
