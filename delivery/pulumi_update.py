@@ -8,6 +8,7 @@ time. https://www.pulumi.com/docs/iac/cli/commands/pulumi_up/
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import tempfile
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 _YES, _NO = b"yes\r", b"no\r"
 _MODES = 3  # where termios has the local modes
+_SHOWN = 500  # characters
+_SHOW_SECONDS = 0.2
+_CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _LOOK_SECONDS = 0.02
 _READ_SECONDS = 1.0  # for what it wrote last; a process that it left behind may hold the terminal
 _END_SECONDS = 30.0  # for an engine that has changed nothing to end
@@ -50,7 +54,8 @@ class Update:
         self._pulumi = pulumi
         self._arguments = ["up", *_ASKED, "--message", message, *(f"--exclude={each}" for each in exclude)]
         self._guards_left = bool(exclude)
-        self._going_on = False
+        self._asked = self._going_on = False
+        self._shown = ""  # the last of it
         self._held = ExitStack()
 
     def __enter__(self) -> "Update":
@@ -100,16 +105,20 @@ class Update:
                 complete.set()
 
         def ended() -> bool:
-            return self._has_ended() or (complete.is_set() and self._asks()) or self._asks_for_a_secret()
+            return self._has_ended() or (self._asks() and (complete.is_set() or not self._log.exists()))
 
         events = self._follow(hear, ended)
-        if self._asks_for_a_secret():
-            remedy = "set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE"
-            raise UnusableError("pulumi up", "it asks for the passphrase of the stack's secrets", remedy)
+        if not events and self._asks():
+            # A person would be asked for a passphrase, or to sign in, before there is an engine.
+            time.sleep(_SHOW_SECONDS)
+            asked = self._pulumi.masked(" ".join(_CONTROLS.sub("", self._shown).split()))
+            remedy = "sign in (pulumi login), and set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE"
+            raise UnusableError("pulumi up", f"it asks: {asked}", remedy)
         plan = self._pulumi.judged("preview", events, self._words(), self._process.poll() or 0)
         if self._has_ended():
             remedy = f"see what it did: pulumi stack history --stack {self._pulumi.stack}"
             raise UnusableError("pulumi up", "it ended without asking whether it should go on", remedy)
+        self._asked = True
         return plan
 
     def go_on(
@@ -147,13 +156,8 @@ class Update:
         return self._process.poll() is not None
 
     def _asks(self) -> bool:
-        """Whether it reads single keys, as it does for its question alone: a line is read with the terminal's help."""
+        """Whether it reads single keys, as it does for its questions."""
         return not termios.tcgetattr(self._terminal)[_MODES] & termios.ICANON
-
-    def _asks_for_a_secret(self) -> bool:
-        """Whether it reads a line that the terminal doesn't show. A person would be asked; here nobody answers."""
-        modes = termios.tcgetattr(self._terminal)[_MODES]
-        return bool(modes & termios.ICANON) and not modes & termios.ECHO
 
     def _words(self) -> str:
         return self._said.read_text(encoding="utf-8", errors="replace")
@@ -161,12 +165,12 @@ class Update:
     def _read(self) -> None:
         """Takes what it writes into the terminal, which is for people: the events say the same."""
         with suppress(OSError):  # its end: nobody has the other side open any more
-            while os.read(self._terminal, 65536):
-                pass
+            while fresh := os.read(self._terminal, 65536):
+                self._shown = (self._shown + fresh.decode("utf-8", "replace"))[-_SHOWN:]
 
     def _end(self) -> None:
         if not self._has_ended() and not self._going_on:
-            if self._asks():
+            if self._asked:
                 os.write(self._terminal, _NO)
             else:
                 self.interrupt()

@@ -133,16 +133,18 @@ def test_a_terminal_that_is_used_during_the_preview_is_no_question(
     assert answers(tmp_path) == ["no"]
 
 
-def test_an_engine_that_asks_for_a_passphrase_is_told_and_not_waited_for(
+def test_what_it_asks_before_there_is_an_engine_is_told_and_not_waited_for(
     scripted: Callable[[str], Pulumi], tmp_path: Path
 ) -> None:
-    hides = "modes = termios.tcgetattr(0); modes[3] &= ~termios.ECHO; termios.tcsetattr(0, termios.TCSADRAIN, modes)\n"
+    asks = r"print('\r\x1b[?25lEnter your passphrase\r\n  of canary-token: \x1b[7;95m \x1b[0m', end='', flush=True)"
     with (
-        scripted(f"{hides}os.read(0, 1)").update("release 1") as update,
-        pytest.raises(UnusableError, match="passphrase of the stack's secrets; set PULUMI_CONFIG_PASSPHRASE"),
+        scripted(f"{asks}\nanswer()").update("release 1") as update,
+        pytest.raises(
+            UnusableError, match=r"it asks: Enter your passphrase of \*\*\*:; .* PULUMI_CONFIG_PASSPHRASE or"
+        ),
     ):
         update.previewed()
-    assert answers(tmp_path) == []
+    assert answers(tmp_path) == [], "it was taken for another question"
 
 
 def test_a_preview_that_nobody_wants_any_more_is_ended(scripted: Callable[[str], Pulumi], tmp_path: Path) -> None:
