@@ -124,7 +124,7 @@ def deploy(
         UnusableError: a service can't be reached.
     """
     pulumi = Pulumi(artifact.folder, stack.name)
-    with _ending_orderly(), ExitStack() as held, Engine(pulumi, artifact.manifest.version, progress) as engine:
+    with _ending_orderly(), ExitStack() as held, Engine(pulumi, _message(artifact), progress) as engine:
         with ThreadPoolExecutor(1) as aside:
             entering = aside.submit(_enter, held, artifact, stack, pulumi, progress, take_over=take_over)
             entering.add_done_callback(engine.interrupt_if_failed)
@@ -209,6 +209,12 @@ def _enter(
         standing=Standing(workspace=workspace, there=there, recorded=recorded),
         reading=reading,
     )
+
+
+def _message(artifact: Prepared) -> str:
+    """What Pulumi's history says of the update."""
+    run = Run.of(os.environ)
+    return f"release {artifact.manifest.version}{f', run {run.number}' if run else ''}"
 
 
 def _refuse_elsewhere(folder: object, wanted: str, stack: Stack) -> None:

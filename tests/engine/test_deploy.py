@@ -80,6 +80,8 @@ def test_after_an_administrators_up_a_first_release_is_deployed_and_recorded(wit
         kept = read_json(deployed, stack, f"{manifest['content']}.json")
         assert kept["files"] == manifest["files"]
         assert read_json(deployed, stack, "lock.json") is None
+        history = json.loads(deployed.project.pulumi("stack", "history", "--json", "--stack", stack).text)
+        assert history[0]["message"] == f"release {manifest['version']}"
     assert "tests/functional" in there(deployed, "test")
     assert not [path for path in there(deployed, "prod") if path.startswith("tests/")]
 
