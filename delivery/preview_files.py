@@ -9,7 +9,7 @@ from pathlib import Path
 from delivery.cells import Cell, CellChange, Format, NotTextError, cells_of, compare
 from delivery.console import Progress
 from delivery.later import Client, api, errors
-from delivery.pace import EXPORT, Pace
+from delivery.pace import Pace
 from delivery.preview_changes import Change
 from delivery.pulumi_cli import masked
 from delivery.secret_scan import credentials_among
@@ -91,7 +91,7 @@ def _difference(change: Change, project: Path, clients: dict[str, Client], paces
             client = clients.get(change.stack)
             if client is None:
                 raise _UnreadableError("what is deployed can't be read: the workspace can't be asked")
-            paces[change.stack].wait(EXPORT)
+            paces[change.stack].wait("export")
             old = _deployed(change, client)
         if step.operation != "delete":
             new = _local(change, project)

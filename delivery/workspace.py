@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from delivery.console import Progress, UnusableError
 from delivery.later import Client, api, errors, requests
-from delivery.pace import EXPORT, Pace
+from delivery.pace import Kind, Pace
 from delivery.stack import Stack, workspace_client
 from delivery.workspace_objects import Object
 
@@ -107,7 +107,7 @@ class Workspace:
         """What the workspace has for an object; None where it has nothing. Raises as `tree`."""
         path = f"{self.folder}/{each.path}"
         form = api.ExportFormat(each.format) if each.format else api.ExportFormat.AUTO
-        return self._ask(f"export {path}", lambda: self._download(path, form), EXPORT)
+        return self._ask(f"export {path}", lambda: self._download(path, form), "export")
 
     def write(self, each: Object, content: bytes) -> None:
         """Puts an object into its place, with the folders above it. Raises as `tree`."""
@@ -185,9 +185,9 @@ class Workspace:
         except errors.NotFound:
             return None
 
-    def _ask(self, what: str, ask: Callable[[], Answer], weight: float = 1.0) -> Answer:
-        """One request, when it is its turn; `weight` says what part of the limit it takes."""
-        self._pace.wait(weight)
+    def _ask(self, what: str, ask: Callable[[], Answer], kind: Kind = "other") -> Answer:
+        """One request, when it is its turn."""
+        self._pace.wait(kind)
         try:
             return ask()
         except (errors.base.DatabricksError, requests.RequestException, TimeoutError) as error:

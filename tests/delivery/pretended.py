@@ -13,6 +13,7 @@ from databricks.sdk.service.workspace import ImportFormat
 from delivery import deploy, drift
 from delivery.__main__ import main
 from delivery.console import Progress, UnusableError
+from delivery.pace import Kind
 from delivery.plan import Plan, Step, is_guarded
 from delivery.stack import read_stack
 from delivery.workspace import Workspace
@@ -167,12 +168,12 @@ class Site:
         asked = 0
         original = Workspace._ask
 
-        def ask(workspace: Workspace, what: str, send: Callable[[], Any], weight: float = 1.0) -> Any:
+        def ask(workspace: Workspace, what: str, send: Callable[[], Any], kind: Kind = "other") -> Any:
             nonlocal asked
             asked += 1
             if asked > requests:
                 raise error or KilledError
-            return original(workspace, what, send, weight)
+            return original(workspace, what, send, kind)
 
         self._monkeypatch.setattr(Workspace, "_ask", ask)
         return lambda: asked

@@ -1,15 +1,15 @@
 """How fast a workspace is asked: no more in any second than is allowed, and no slower than that."""
 
-import math
-from collections.abc import Sequence
 from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delivery.pace import EXPORT, Pace
+from delivery.pace import EXPORTS_FOR_A_REQUEST, Kind, Pace
 
-REQUESTS = st.lists(st.tuples(st.integers(0, 24), st.sampled_from([1.0, EXPORT])), max_size=80)
+LIMITS = st.integers(1, 20)
+KINDS: st.SearchStrategy[Kind] = st.sampled_from(["export", "other"])
+REQUESTS = st.lists(st.tuples(st.integers(0, 8), KINDS), max_size=120)
 EIGHTH = 0.125  # of a second; all times are whole ones, so that sums are exact
 
 
@@ -26,43 +26,45 @@ class Clock:
         self.now += seconds
 
 
-def times(pace: Pace, requests: Sequence[tuple[int, float]]) -> list[float]:
-    """When each request is sent, each made so many eighths of a second after the one before was sent."""
+def times(pace: Pace, requests: list[tuple[int, Kind]]) -> list[tuple[float, float, Kind]]:
+    """When each request was made, so many eighths of a second after the one before was sent; and when it was sent."""
     sent = []
     with patch("delivery.pace.time", Clock()) as clock:
-        for eighths, weight in requests:
+        for eighths, kind in requests:
             clock.sleep(eighths * EIGHTH)
-            pace.wait(weight)
-            sent.append(clock.now)
+            made = clock.now
+            pace.wait(kind)
+            sent.append((made, clock.now, kind))
     return sent
 
 
-def within_a_second_of(start: float, sent: Sequence[float], requests: Sequence[tuple[int, float]]) -> float:
-    return sum(weight for at, (_, weight) in zip(sent, requests, strict=True) if start <= at < start + 1)
+def allowed(limit: int, kind: Kind) -> int:
+    return limit * (EXPORTS_FOR_A_REQUEST if kind == "export" else 1)
 
 
-@given(limit=st.integers(1, 20), requests=REQUESTS)
-def test_in_no_second_is_more_sent_than_is_allowed(limit: int, requests: list[tuple[int, float]]) -> None:
+@given(limit=LIMITS, requests=REQUESTS)
+def test_in_no_second_is_more_sent_than_is_allowed(limit: int, requests: list[tuple[int, Kind]]) -> None:
     sent = times(Pace(limit), requests)
-    assert all(within_a_second_of(start, sent, requests) <= limit for start in sent)
+    for _, start, kind in sent:
+        assert sum(start <= at < start + 1 for _, at, other in sent if other == kind) <= allowed(limit, kind)
 
 
-@given(limit=st.integers(1, 20), requests=REQUESTS)
-def test_nobody_waits_where_there_is_room(limit: int, requests: list[tuple[int, float]]) -> None:
+@given(limit=LIMITS, requests=REQUESTS)
+def test_nobody_waits_where_there_is_room_for_one_more_of_its_kind(
+    limit: int, requests: list[tuple[int, Kind]]
+) -> None:
     sent = times(Pace(limit), requests)
-    for number, (at, before) in enumerate(zip(sent[1:], sent[:-1], strict=True), 1):
-        if at > before + requests[number][0] * EIGHTH:
-            # Had it been sent a moment sooner, that would have been too much within the second until then.
-            until = math.nextafter(at, 0)
-            busy = sum(
-                weight for then, (_, weight) in zip(sent[:number], requests[:number], strict=True) if then > until - 1
-            )
-            assert busy + requests[number][1] > limit
+    for number, (made, at, kind) in enumerate(sent):
+        if at > made:
+            # A moment before, the second until then was full.
+            assert sum(at - 1 <= before for _, before, other in sent[:number] if other == kind) == allowed(limit, kind)
 
 
 def test_a_stacks_setting_slows_exports_down_as_well() -> None:
-    pace = Pace.of({"services": {"databricksRequestsPerSecond": 10}})
-    assert times(pace, [(0, 1.0)] * 11)[-2:] == [100.0, 101.0]
-    pace = Pace.of({"services": {"databricksRequestsPerSecond": 10}})
-    assert times(pace, [(0, EXPORT)] * 41)[-2:] == [100.0, 101.0]
-    assert times(Pace.of({}), [(0, 1.0)] * 16)[-2:] == [100.0, 101.0]
+    def last_two(pace: Pace, number: int, kind: Kind) -> list[float]:
+        return [at for _, at, _ in times(pace, [(0, kind)] * number)[-2:]]
+
+    slow = {"services": {"databricksRequestsPerSecond": 10}}
+    assert last_two(Pace.of(slow), 11, "other") == [100.0, 101.0]
+    assert last_two(Pace.of(slow), 41, "export") == [100.0, 101.0]
+    assert last_two(Pace.of({}), 16, "other") == [100.0, 101.0]
