@@ -5,7 +5,6 @@ The engine tells what it does in a log of events, as it does for Pulumi's Automa
 process on, and starts `pulumi` several times where once is enough.
 """
 
-import contextlib
 import json
 import os
 import re
@@ -17,7 +16,7 @@ from typing import Any
 
 from delivery.console import Mistake, Progress, RefusedError, UnusableError
 from delivery.plan import Plan, errors_of, plan_of
-from delivery.pulumi_events import followed, hear_done, hear_looked_at, passed_on
+from delivery.pulumi_events import hear_done, hear_looked_at, heard
 from delivery.pulumi_update import Update
 
 # Of the environment, what no log and no comment may show.
@@ -28,7 +27,6 @@ _SECRET_NAMES = re.compile(
 _NO_SECRETS = re.compile(r"_(URL|URI|PATH|FILE|ID)$", re.I)
 LEAST_SECRET_LETTERS = 6
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-SECONDS_BETWEEN_LOOKS = 0.1
 # Tells the program (components/control_plane.py) that nothing may depend on control plane and gate.
 GUARDS_LEFT = "DATABRICKS_CICD_GUARDS_LEFT"
 
@@ -112,7 +110,7 @@ class Pulumi:
             message: what the stack's history says of it.
             exclude: as in `preview`.
         """
-        return Update(self, exclude, message)
+        return Update(self, ["--message", message, *_options(False, exclude)], guards_left=bool(exclude))
 
     def cancel(self) -> None:
         """Takes the stack's lock away: for an update that was killed. Raises as `outputs`."""
@@ -161,16 +159,7 @@ class Pulumi:
             log, said = Path(scratch, "events"), Path(scratch, "said")
             with said.open("wb") as sink:
                 process = self.start(arguments, log=log, guards_left=guards_left, stdout=sink, stderr=subprocess.STDOUT)
-
-            def wait() -> None:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(SECONDS_BETWEEN_LOOKS)
-
-            events = []
-            with passed_on(process):
-                for event in followed(log, lambda: process.poll() is not None, wait):
-                    events.append(event)
-                    hear(event)
+            events = heard(process, log, hear)
             words = said.read_text(encoding="utf-8", errors="replace")
         return self.judged(arguments[0], events, words, process.returncode)
 

@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
@@ -13,17 +14,33 @@ from typing import Any
 from delivery.console import Progress
 from delivery.plan import Step, is_real
 
+_LOOK_SECONDS = 0.02
 _DONE = {"create": "created", "update": "updated", "delete": "deleted", "replace": "replaced", "import": "imported"}
 
 
-def followed(log: Path, ended: Callable[[], bool], wait: Callable[[], object]) -> Iterator[Mapping[str, Any]]:
-    """The events of a log that is still being written.
+def heard(
+    process: "subprocess.Popen[str]",
+    log: Path,
+    hear: Callable[[Mapping[str, Any]], None],
+    ended: Callable[[], bool] | None = None,
+) -> list[Mapping[str, Any]]:
+    """The events of the engine's log, each told to `hear` as it comes; a request to end goes to the engine meanwhile.
 
     Args:
+        process: the engine.
         log: the file; it needn't be there yet.
-        ended: says that nothing more is written.
-        wait: is called between two looks.
+        hear: gets each event.
+        ended: says that nothing more is written; by default that the process has ended.
     """
+    events = []
+    with _passed_on(process):
+        for event in _followed(log, ended or (lambda: process.poll() is not None)):
+            events.append(event)
+            hear(event)
+    return events
+
+
+def _followed(log: Path, ended: Callable[[], bool]) -> Iterator[Mapping[str, Any]]:
     rest, at = b"", 0
     while True:
         last = ended()
@@ -36,11 +53,11 @@ def followed(log: Path, ended: Callable[[], bool], wait: Callable[[], object]) -
             yield from (json.loads(line) for line in lines if line.strip())
         if last:
             return
-        wait()
+        time.sleep(_LOOK_SECONDS)
 
 
 @contextlib.contextmanager
-def passed_on(process: "subprocess.Popen[str]") -> Iterator[None]:
+def _passed_on(process: "subprocess.Popen[str]") -> Iterator[None]:
     """A request to end goes to the engine, which finishes the steps that it has begun, and keeps its state.
 
     Ctrl-C in a terminal reaches the engine by itself, and a second one would end it at once.

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from delivery.console import Progress, UnusableError
 from delivery.plan import Plan
-from delivery.pulumi_events import followed, hear_done, hear_looked_at, passed_on
+from delivery.pulumi_events import hear_done, hear_looked_at, heard
 
 if TYPE_CHECKING:
     from delivery.pulumi_cli import Pulumi
@@ -33,12 +33,11 @@ _MODES = 3  # where termios has the local modes
 _SHOWN = 500  # characters
 _SHOW_SECONDS = 0.2
 _CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_LOOK_SECONDS = 0.02
 _READ_SECONDS = 1.0  # for what it wrote last; a process that it left behind may hold the terminal
 _END_SECONDS = 30.0  # for an engine that has changed nothing to end
 # The engine asks nobody in what it takes for an agent. What says yes in advance must not come from the environment.
-_ASKING = {"PULUMI_DISABLE_CI_DETECTION": "true", "PULUMI_SKIP_CONFIRMATIONS": "false"}
-_ASKED = ["--yes=false", "--skip-preview=false"]
+_ENVIRONMENT = {"PULUMI_DISABLE_CI_DETECTION": "true", "PULUMI_SKIP_CONFIRMATIONS": "false"}
+_OPTIONS = ["--yes=false", "--skip-preview=false"]
 
 
 class Update:
@@ -46,14 +45,14 @@ class Update:
 
     Args:
         pulumi: the stack.
-        exclude: as in `Pulumi.preview`.
-        message: what the stack's history says of the update.
+        options: of `pulumi up`, besides those that make it ask.
+        guards_left: whether control plane and gate are left as they are.
     """
 
-    def __init__(self, pulumi: "Pulumi", exclude: Sequence[str], message: str) -> None:
+    def __init__(self, pulumi: "Pulumi", options: Sequence[str], *, guards_left: bool) -> None:
         self._pulumi = pulumi
-        self._arguments = ["up", *_ASKED, "--message", message, *(f"--exclude={each}" for each in exclude)]
-        self._guards_left = bool(exclude)
+        self._arguments = ["up", *_OPTIONS, *options]
+        self._guards_left = guards_left
         self._asked = self._going_on = False
         self._shown = ""  # the last of it
         self._held = ExitStack()
@@ -75,7 +74,7 @@ class Update:
                     self._arguments,
                     log=self._log,
                     guards_left=self._guards_left,
-                    environment=_ASKING,
+                    environment=_ENVIRONMENT,
                     stdin=inside,
                     stdout=inside,
                     stderr=errors,
@@ -107,7 +106,7 @@ class Update:
         def ended() -> bool:
             return self._has_ended() or (self._asks() and (complete.is_set() or not self._log.exists()))
 
-        events = self._follow(hear, ended)
+        events = heard(self._process, self._log, hear, ended)
         if not events and self._asks():
             # A person would be asked for a passphrase, or to sign in, before there is an engine.
             time.sleep(_SHOW_SECONDS)
@@ -137,20 +136,12 @@ class Update:
         self._log.unlink()  # the update's events come into a new one
         self._going_on = True
         os.write(self._terminal, _YES)
-        events = self._follow(hear_done(progress, after), self._has_ended)
+        events = heard(self._process, self._log, hear_done(progress, after))
         return self._pulumi.judged("up", events, self._words(), self._process.returncode)
 
     def interrupt(self) -> None:
         """Asks the engine to end before it has asked; from any thread."""
         self._process.send_signal(signal.SIGINT)
-
-    def _follow(self, hear: Callable[[Mapping[str, Any]], None], ended: Callable[[], bool]) -> list[Mapping[str, Any]]:
-        events = []
-        with passed_on(self._process):
-            for event in followed(self._log, ended, lambda: time.sleep(_LOOK_SECONDS)):
-                events.append(event)
-                hear(event)
-        return events
 
     def _has_ended(self) -> bool:
         return self._process.poll() is not None

@@ -7,6 +7,7 @@ there are, a Spark tells that does some work of every kind.
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rehearsal.toolchain import cache, jars
@@ -23,15 +24,15 @@ class ClassDataError(ToolchainError):
     """The classes can't be kept; the message has Java's words."""
 
 
-def class_path(report: Report = print, java: Java | None = None) -> str:
-    """The class path of Spark: the jars of the rehearsal, and then its own.
+def class_path(besides: Sequence[Path]) -> str:
+    """The class path of Spark: the jars that it needs besides its own, and then these.
 
     Raises:
-        JarError, JavaError: as `jars.ensure`.
+        JarError: pyspark isn't installed with its jars.
     """
     # Named one by one, as a pattern has no order; and as they are, since checkouts share environments by links.
     own = sorted(jars.spark_jars().resolve().glob("*.jar"))
-    return os.pathsep.join(map(str, [*jars.ensure(report, java), *own]))
+    return os.pathsep.join(map(str, [*besides, *own]))
 
 
 def located(java: Java, path: str) -> Path | None:
@@ -45,18 +46,17 @@ def located(java: Java, path: str) -> Path | None:
     return part / _FILE if cache.whole(part, thorough=False) else None
 
 
-def ensure(report: Report, java: Java) -> Path:
+def ensure(report: Report, java: Java, path: str) -> Path:
     """The file with the classes, made the first time.
 
     Args:
         report: gets a line about each step that takes time.
         java: which will load them.
+        path: its class path.
 
     Raises:
         ClassDataError: Spark, or Java, fails at it.
-        JarError: as `jars.ensure`.
     """
-    path = class_path(report, java)
 
     def build(target: Path) -> None:
         report("keeping the classes that Spark loads, for it to start faster")

@@ -19,7 +19,7 @@ def ensure(report: Report = print) -> str:
     runtime = java.find()
     files = jars.ensure(report, runtime)
     try:
-        files.append(class_data.ensure(report, runtime))
+        files.append(class_data.ensure(report, runtime, class_data.class_path(files)))
     except class_data.ClassDataError as error:
         report(f"Spark will take twice as long to start: {error}")
     return _describe(runtime, files)
@@ -35,7 +35,7 @@ def located() -> str | None:
     found = jars.located()
     if found is None:
         return None
-    kept = class_data.located(runtime, class_data.class_path(report=print, java=runtime))
+    kept = class_data.located(runtime, class_data.class_path(found))
     return _describe(runtime, [*found, *([kept] if kept else [])])
 
 

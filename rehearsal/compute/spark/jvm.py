@@ -94,7 +94,7 @@ def start(
         ToolchainError: there is no Java, or no jars.
     """
     java = java_runtime.find()
-    path = class_data.class_path(lambda line: print(line, file=sys.stderr), java)
+    path = class_data.class_path(jars.ensure(lambda line: print(line, file=sys.stderr), java))
     kept = class_data.located(java, path)
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         told = Path(folder) / "gateway"

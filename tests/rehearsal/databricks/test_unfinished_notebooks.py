@@ -65,9 +65,8 @@ def state(tmp_path: Path) -> Iterator[Path]:
 
 def job(workspace: Workspace, source: str, **task: int) -> int:
     """A job with the one task `a`; gives its id."""
-    path = (
-        f"/Shared/unfinished-{sha256(source.encode()).hexdigest()[:8]}"  # a run may read it after the next is written
-    )
+    # Of its own: a run may read it after the next one is written.
+    path = f"/Shared/unfinished-{sha256(source.encode()).hexdigest()[:8]}"
     workspace.notebook(path, source.encode())
     return jobs.create(workspace, [jobs.task("a", path, **task)])
 

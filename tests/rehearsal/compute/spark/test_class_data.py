@@ -43,12 +43,12 @@ def test_other_jars_and_another_java_have_a_file_of_their_own(
 ) -> None:
     monkeypatch.setattr(class_data, "_SAMPLE", "this")  # prints a poem, and writes no names
     runtime = scripted(tmp_path, 'for each; do case $each in -XX:SharedArchiveFile=*) : > "${each#*=}";; esac; done')
-    kept = class_data.ensure(ignore, runtime)
+    kept = class_data.ensure(ignore, runtime, class_data.class_path([]))
     assert kept.is_relative_to(cache)
-    assert class_data.located(runtime, class_data.class_path(ignore)) == kept
-    assert class_data.located(replace(runtime, full_version="another"), class_data.class_path(ignore)) is None
+    assert class_data.located(runtime, class_data.class_path([])) == kept
+    assert class_data.located(replace(runtime, full_version="another"), class_data.class_path([])) is None
     own.write_bytes(b"another jar")
-    assert class_data.located(runtime, class_data.class_path(ignore)) is None
+    assert class_data.located(runtime, class_data.class_path([])) is None
 
 
 def test_where_java_keeps_no_classes_its_words_are_told_and_spark_starts_without(
@@ -57,7 +57,7 @@ def test_where_java_keeps_no_classes_its_words_are_told_and_spark_starts_without
     monkeypatch.setattr(class_data, "_SAMPLE", "this")
     runtime = scripted(tmp_path, "echo 'CDS is disabled'; exit 1")
     with pytest.raises(class_data.ClassDataError, match=r"(?s)Java fails:\nCDS is disabled"):
-        class_data.ensure(ignore, runtime)
+        class_data.ensure(ignore, runtime, class_data.class_path([]))
     monkeypatch.setattr(java, "find", lambda: runtime)
     told: list[str] = []
     assert "spark.jsa" not in compute.ensure(told.append)
