@@ -66,7 +66,7 @@ class Engine:
         self._running.close()
         self._exclude = exclude
         self._progress.step(f"pulumi preview --stack {self._pulumi.stack}")
-        self._update = self._running.enter_context(self._pulumi.update(self._message, exclude=exclude))
+        self._update = self._running.enter_context(Update(self._pulumi, self._message, exclude=exclude))
         try:
             return self._update.previewed(self._progress)
         except PulumiError as error:

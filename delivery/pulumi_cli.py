@@ -17,7 +17,6 @@ from typing import Any
 from delivery.console import Mistake, Progress, RefusedError, UnusableError
 from delivery.plan import Plan, errors_of, plan_of
 from delivery.pulumi_events import hear_done, hear_looked_at, heard
-from delivery.pulumi_update import Update
 
 # Of the environment, what no log and no comment may show.
 _SECRET_NAMES = re.compile(
@@ -74,7 +73,7 @@ class Pulumi:
             PulumiError: the engine fails, or refuses: for example to delete what is protected.
             UnusableError: it doesn't even begin: no `pulumi`, no such stack, the backend can't be reached.
         """
-        return self._watched(["preview", *_options(refresh, exclude)], hear_looked_at(progress), bool(exclude))
+        return self._watched(["preview", *options(refresh, exclude)], hear_looked_at(progress), bool(exclude))
 
     def refresh_preview(self, progress: Progress | None = None) -> Plan:
         """How the services differ from the state: what `refresh` would take over. Changes nothing; raises likewise."""
@@ -100,17 +99,8 @@ class Pulumi:
             PulumiError: it has failed on the way; what was done is in its `plan`, and in the stack's state.
             UnusableError: as in `preview`.
         """
-        arguments = ["up", "--yes", "--skip-preview", *_options(refresh, exclude)]
+        arguments = ["up", "--yes", "--skip-preview", *options(refresh, exclude)]
         return self._watched(arguments, hear_done(progress, after), bool(exclude))
-
-    def update(self, message: str, *, exclude: Sequence[str] = ()) -> Update:
-        """An `up` that previews and then waits for a word: a context, which starts the engine when it is entered.
-
-        Args:
-            message: what the stack's history says of it.
-            exclude: as in `preview`.
-        """
-        return Update(self, ["--message", message, *_options(False, exclude)], guards_left=bool(exclude))
 
     def cancel(self) -> None:
         """Takes the stack's lock away: for an update that was killed. Raises as `outputs`."""
@@ -240,5 +230,6 @@ def masked(text: str, environment: Mapping[str, str]) -> str:
     return text
 
 
-def _options(refresh: bool, exclude: Sequence[str]) -> list[str]:
+def options(refresh: bool, exclude: Sequence[str]) -> list[str]:
+    """How `pulumi` is told to ask the services first, and what is left as it is."""
     return [*(["--refresh"] if refresh else []), *(f"--exclude={each}" for each in exclude)]

@@ -19,14 +19,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from delivery.console import Progress, UnusableError
 from delivery.plan import Plan
+from delivery.pulumi_cli import Pulumi, options
 from delivery.pulumi_events import hear_done, hear_looked_at, heard
-
-if TYPE_CHECKING:
-    from delivery.pulumi_cli import Pulumi
 
 _YES, _NO = b"yes\r", b"no\r"
 _MODES = 3  # where termios has the local modes
@@ -45,14 +43,14 @@ class Update:
 
     Args:
         pulumi: the stack.
-        options: of `pulumi up`, besides those that make it ask.
-        guards_left: whether control plane and gate are left as they are.
+        message: what the stack's history says of the update.
+        exclude: as in `Pulumi.preview`.
     """
 
-    def __init__(self, pulumi: "Pulumi", options: Sequence[str], *, guards_left: bool) -> None:
+    def __init__(self, pulumi: Pulumi, message: str, *, exclude: Sequence[str] = ()) -> None:
         self._pulumi = pulumi
-        self._arguments = ["up", *_OPTIONS, *options]
-        self._guards_left = guards_left
+        self._arguments = ["up", *_OPTIONS, "--message", message, *options(False, exclude)]
+        self._guards_left = bool(exclude)
         self._asked = self._going_on = False
         self._shown = ""  # the last of it
         self._held = ExitStack()

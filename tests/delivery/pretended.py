@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from databricks.sdk.service.workspace import ImportFormat
 
-from delivery import deploy, drift
+from delivery import deploy, deploy_engine, drift
 from delivery.__main__ import main
 from delivery.console import Progress, UnusableError
 from delivery.pace import Kind
@@ -60,10 +60,6 @@ class Engine:
         self.cancelled.append(self.stack)
         self.error = None
 
-    @contextmanager
-    def update(self, message: str, *, exclude: Sequence[str] = ()) -> Iterator["Update"]:
-        yield Update(self, exclude)
-
     def up(
         self,
         progress: Progress,
@@ -101,6 +97,11 @@ class Update:
         self.engine.interrupted = True
 
 
+@contextmanager
+def update(engine: Engine, _: str, *, exclude: Sequence[str] = ()) -> Iterator[Update]:
+    yield Update(engine, exclude)
+
+
 class Site:
     """A workspace, two releases, and an engine."""
 
@@ -119,6 +120,7 @@ class Site:
 
         for module in (deploy, drift):
             monkeypatch.setattr(module, "Pulumi", engine)
+        monkeypatch.setattr(deploy_engine, "Update", update)
         repository = Repository(folder / "repository")
         for path, content in (FILES | {"Pulumi.prod.yaml": PROD}).items():
             repository.put(path, content)

@@ -15,6 +15,7 @@ import pytest
 from delivery import pulumi_update
 from delivery.console import Progress, UnusableError
 from delivery.pulumi_cli import Pulumi, PulumiError
+from delivery.pulumi_update import Update
 from tests.delivery.test_pulumi_cli import BEGUN, DONE, ERROR, METADATA
 
 SUMMARY = {"summaryEvent": {"durationSeconds": 1}}
@@ -62,7 +63,7 @@ def answers(folder: Path) -> list[str]:
 
 def test_what_was_previewed_is_done_after_a_yes(scripted: Callable[[str], Pulumi], tmp_path: Path) -> None:
     done: list[Any] = []
-    with scripted(previews(BEGUN) + ASKS + previews(BEGUN, DONE)).update("release 1") as update:
+    with Update(scripted(previews(BEGUN) + ASKS + previews(BEGUN, DONE)), "release 1") as update:
         assert update.previewed().counts() == {"update": 1}
         assert answers(tmp_path) == []
         assert update.go_on(Progress(), after=done.append).counts() == {"update": 1}
@@ -71,9 +72,9 @@ def test_what_was_previewed_is_done_after_a_yes(scripted: Callable[[str], Pulumi
 
 
 def test_whoever_leaves_without_a_word_has_said_no(scripted: Callable[[str], Pulumi], tmp_path: Path) -> None:
-    with scripted(previews(BEGUN) + ASKS).update("release 1") as update:
+    with Update(scripted(previews(BEGUN) + ASKS), "release 1") as update:
         update.previewed()
-    with suppress(KeyError), scripted(previews(BEGUN) + ASKS).update("release 1") as update:
+    with suppress(KeyError), Update(scripted(previews(BEGUN) + ASKS), "release 1") as update:
         update.previewed()
         raise KeyError
     assert answers(tmp_path) == ["no", "no"]
@@ -85,7 +86,7 @@ def test_nothing_says_yes_in_advance_and_an_agent_is_asked_as_well(
     told = tmp_path / "told"
     names = ["PULUMI_SKIP_CONFIRMATIONS", "PULUMI_DISABLE_CI_DETECTION"]
     noting = f"open({str(told)!r}, 'w').write(json.dumps([sys.argv[1:], *(os.environ[name] for name in {names})]))\n"
-    with scripted(noting + previews(BEGUN) + ASKS).update("release 1", exclude=["**:a:**"]) as update:
+    with Update(scripted(noting + previews(BEGUN) + ASKS), "release 1", exclude=["**:a:**"]) as update:
         update.previewed()
     arguments, *values = json.loads(told.read_text())
     assert values == ["false", "true"]
@@ -95,20 +96,20 @@ def test_nothing_says_yes_in_advance_and_an_agent_is_asked_as_well(
 
 def test_an_engine_that_fails_before_it_asks_is_told_with_its_words(scripted: Callable[[str], Pulumi]) -> None:
     with (
-        scripted(previews(BEGUN, ERROR) + "sys.exit(255)").update("release 1") as update,
+        Update(scripted(previews(BEGUN, ERROR) + "sys.exit(255)"), "release 1") as update,
         pytest.raises(PulumiError, match=r"pulumi preview --stack prod: notebook-load: refused: \*\*\*"),
     ):
         update.previewed()
     locked = r"print('\x1b[38;5;1merror: \x1b[0mthe stack is currently locked', file=sys.stderr); sys.exit(255)"
     with (
-        scripted(locked).update("release 1") as update,
+        Update(scripted(locked), "release 1") as update,
         pytest.raises(UnusableError, match="pulumi preview --stack prod: the stack is currently locked"),
     ):
         update.previewed()
 
 
 def test_an_update_that_fails_has_the_steps_until_then(scripted: Callable[[str], Pulumi]) -> None:
-    with scripted(previews(BEGUN) + ASKS + previews(BEGUN, ERROR) + "sys.exit(255)").update("release 1") as update:
+    with Update(scripted(previews(BEGUN) + ASKS + previews(BEGUN, ERROR) + "sys.exit(255)"), "release 1") as update:
         update.previewed()
         with pytest.raises(PulumiError, match="pulumi up --stack prod: notebook-load") as failed:
             update.go_on()
@@ -117,7 +118,7 @@ def test_an_update_that_fails_has_the_steps_until_then(scripted: Callable[[str],
 
 def test_an_engine_that_goes_on_without_asking_is_found_out(scripted: Callable[[str], Pulumi]) -> None:
     with (
-        scripted(previews(BEGUN)).update("release 1") as update,
+        Update(scripted(previews(BEGUN)), "release 1") as update,
         pytest.raises(UnusableError, match=r"it ended without asking .* pulumi stack history --stack prod"),
     ):
         update.previewed()
@@ -128,7 +129,7 @@ def test_a_terminal_that_is_used_during_the_preview_is_no_question(
 ) -> None:
     draws = "tell(); before = termios.tcgetattr(0); tty.setraw(0); time.sleep(0.3)\n"
     draws += "termios.tcsetattr(0, termios.TCSADRAIN, before)\n"
-    with scripted(draws + previews(BEGUN) + ASKS).update("release 1") as update:
+    with Update(scripted(draws + previews(BEGUN) + ASKS), "release 1") as update:
         assert update.previewed().counts() == {"update": 1}
     assert answers(tmp_path) == ["no"]
 
@@ -138,7 +139,7 @@ def test_what_it_asks_before_there_is_an_engine_is_told_and_not_waited_for(
 ) -> None:
     asks = r"print('\r\x1b[?25lEnter your passphrase\r\n  of canary-token: \x1b[7;95m \x1b[0m', end='', flush=True)"
     with (
-        scripted(f"{asks}\nanswer()").update("release 1") as update,
+        Update(scripted(f"{asks}\nanswer()"), "release 1") as update,
         pytest.raises(
             UnusableError, match=r"it asks: Enter your passphrase of \*\*\*:; .* PULUMI_CONFIG_PASSPHRASE or"
         ),
@@ -148,11 +149,11 @@ def test_what_it_asks_before_there_is_an_engine_is_told_and_not_waited_for(
 
 
 def test_a_preview_that_nobody_wants_any_more_is_ended(scripted: Callable[[str], Pulumi], tmp_path: Path) -> None:
-    with scripted("time.sleep(600)").update("release 1") as update:
+    with Update(scripted("time.sleep(600)"), "release 1") as update:
         Timer(0.3, update.interrupt).start()
         with pytest.raises(UnusableError):
             update.previewed()
-    with scripted("time.sleep(600)").update("release 1"):
+    with Update(scripted("time.sleep(600)"), "release 1"):
         pass
     assert answers(tmp_path) == []
 
@@ -163,7 +164,7 @@ def test_an_engine_that_does_not_end_is_killed_if_it_has_changed_nothing(
     monkeypatch.setattr(pulumi_update, "_END_SECONDS", 0.2)
     deaf = f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); open({str(tmp_path / 'pid')!r}, 'w')"
     deaf += ".write(str(os.getpid())); time.sleep(600)"
-    with scripted(deaf).update("release 1"):
+    with Update(scripted(deaf), "release 1"):
         deadline = time.monotonic() + 30
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
             assert time.monotonic() < deadline
@@ -172,6 +173,6 @@ def test_an_engine_that_does_not_end_is_killed_if_it_has_changed_nothing(
 
 
 def test_without_pulumi_the_remedy_says_where_it_is_to_be_had(tmp_path: Path) -> None:
-    update = Pulumi(tmp_path, "prod", {"PATH": str(tmp_path)}).update("release 1")
+    update = Update(Pulumi(tmp_path, "prod", {"PATH": str(tmp_path)}), "release 1")
     with pytest.raises(UnusableError, match="install it"), update:
         pass
