@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from databricks.sdk import errors
     from databricks.sdk.core import Config
     from databricks.sdk.service import workspace as api
+
+    from delivery.sign_in import Credentials
 else:
 
     class _Later:
@@ -69,6 +71,10 @@ else:
     def Config(**settings: Any) -> Any:  # noqa: N802 - it stands for a class
         return _part("core").Config(**settings)
 
+    def Credentials() -> Any:  # noqa: N802 - it stands for a class
+        _part("credentials_provider")
+        return import_module("delivery.sign_in").Credentials()
+
     errors = _Later(f"{_SDK}.errors")
     api = _Later(f"{_SDK}.service.workspace")
     requests = _Later("requests")
@@ -110,4 +116,4 @@ def _put_without_init() -> None:
     setattr(sys.modules[parent], name, package)
 
 
-__all__ = ["Client", "Config", "api", "errors", "load", "requests"]
+__all__ = ["Client", "Config", "Credentials", "api", "errors", "load", "requests"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from delivery.console import Progress, UnusableError
-from delivery.later import Client, Config
+from delivery.later import Client, Config, Credentials
 
 if TYPE_CHECKING:
     from delivery.azure_devops import AzureDevOps
@@ -103,7 +103,7 @@ def workspace_client(stack: Stack, *, retry_seconds: int | None = None) -> Clien
         retry_seconds: how long a request is repeated after passing faults; by default the client's own five minutes.
 
     Raises:
-        UnusableError: no address, two addresses, or no credential.
+        UnusableError: no address, two addresses, no credential, or one that is refused.
     """
     told = os.environ.get("DATABRICKS_HOST", "").rstrip("/")
     host = (stack.workspace_host or told).rstrip("/")
@@ -114,7 +114,8 @@ def workspace_client(stack: Stack, *, retry_seconds: int | None = None) -> Clien
         found = f"it says {told}, but Pulumi.{stack.name}.yaml says {host}"
         raise UnusableError("DATABRICKS_HOST", found, "unset what is left over")
     try:
-        return Client(config=Config(host=host, retry_timeout_seconds=retry_seconds))
+        config = Config(host=host, retry_timeout_seconds=retry_seconds, credentials_strategy=Credentials())
+        return Client(config=config)
     except ValueError as error:
         # The client words everything so: no credential, two of them, a wrong kind.
         remedy = "set DATABRICKS_AUTH_TYPE and what it needs, or DATABRICKS_TOKEN"

@@ -25,6 +25,7 @@ from rehearsal.azuredevops import (
     graph,  # noqa: F401 - publishes its locations
     identities,
     identity_rest,  # noqa: F401 - publishes its locations
+    oidc,
     permissions,
     pipeline_permissions,  # noqa: F401 - publishes its locations
     policy,  # noqa: F401 - publishes its locations
@@ -118,7 +119,7 @@ def create_app(
 
     first_day()
     orchestrator = Orchestrator(service, agent_timeout) if orchestrate else None
-    routes: list[BaseRoute] = [OptionsRoute(service), GitRoute(service)]
+    routes: list[BaseRoute] = [OptionsRoute(service), GitRoute(service), *oidc.routes(service)]
     routes.append(AgentRoute(service, credentials.get(users.AGENT), orchestrator))
     # The longer template first: `{*x}` at the end of a shorter one would take what is meant for it.
     ordered = sorted(LOCATIONS, key=lambda each: (each.template.count("/"), "{*" not in each.template), reverse=True)

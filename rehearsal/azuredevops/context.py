@@ -8,9 +8,10 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -18,6 +19,9 @@ from starlette.requests import Request
 from rehearsal.azuredevops import users
 from rehearsal.azuredevops.errors import ServiceError, invalid, missing_value
 from rehearsal.store import Document, Store
+
+if TYPE_CHECKING:
+    from rehearsal.azuredevops.issuer import Issuer
 
 ORGANIZATION = "rehearsal"
 _NAMESPACE = uuid.UUID("6c7b5f6e-3f0a-4a53-9d5a-52f3b4c2a9d1")
@@ -70,6 +74,13 @@ class Service:
         """Says that there may be something to do for a run."""
         self._credentials = credentials
 
+    @cached_property
+    def issuer(self) -> "Issuer":
+        """Signs the tokens by which jobs say to other services who they are."""
+        from rehearsal.azuredevops.issuer import Issuer  # noqa: PLC0415 - few need it, and it takes long to import
+
+        return Issuer()
+
     def sign_in(self, authorization: str | None) -> Document:
         """The identity behind an `Authorization` header with a PAT, with the same token as one of Entra, or with the
         access token of a job that runs.
@@ -88,7 +99,7 @@ class Service:
             raise ServiceError(401, message, "UnauthorizedRequestException", challenge)
         # What an agent signs in with is good for its own protocol alone.
         if key is None or key == users.AGENT:
-            owner = self.store.get("job-token", sha256((token or "").encode()).hexdigest())
+            owner = self._owner(token)
             identity = self.store.get("identity", owner["identity"]) if owner else None
             if identity is not None:
                 return identity
@@ -97,6 +108,14 @@ class Service:
         identity = self.store.get("identity", fixed_id("user", key))
         assert identity is not None, key  # noqa: S101 - the seed makes one for every key
         return identity
+
+    def job_of(self, authorization: str | None) -> str | None:
+        """The job whose access token the header has; None for any other."""
+        owner = self._owner(_token(authorization))
+        return owner["job"] if owner else None
+
+    def _owner(self, token: str | None) -> Document | None:
+        return self.store.get("job-token", sha256((token or "").encode()).hexdigest())
 
 
 def _token(authorization: str | None) -> str | None:
@@ -113,10 +132,11 @@ def _token(authorization: str | None) -> str | None:
 
 @dataclass
 class Call:
-    """One request to the REST interface, signed in."""
+    """One request to the REST interface, signed in. `job` is the one whose access token it came with."""
 
     service: Service
     user: Document
+    job: str | None
     route: dict[str, str]
     query: dict[str, str]
     content: bytes
@@ -128,6 +148,7 @@ class Call:
         return cls(
             service=service,
             user=user,
+            job=service.job_of(request.headers.get("authorization")),
             route=dict(request.path_params),
             query={name.lower(): value for name, value in request.query_params.items()},
             content=content,

@@ -19,6 +19,7 @@ from rehearsal.databricks import (
     files,
     jobs,
     permissions,
+    principal_credentials,
     principals,
     runs,
     scim,
@@ -31,6 +32,7 @@ from rehearsal.databricks.calls import Call, Endpoint
 from rehearsal.databricks.compute import Compute
 from rehearsal.databricks.errors import ApiError, ScimError
 from rehearsal.databricks.notifications import ORG_ID
+from rehearsal.databricks.oauth import TokenEndpoint
 from rehearsal.databricks.run_pages import Pages
 from rehearsal.databricks.scheduler import Scheduler
 from rehearsal.pages import Lazy
@@ -46,6 +48,7 @@ _ENDPOINTS: tuple[Endpoint, ...] = (
     *files.ENDPOINTS,
     *destinations.ENDPOINTS,
     *secrets.ENDPOINTS,
+    *principal_credentials.ENDPOINTS,
 )
 
 # Where a body is nothing but a file.
@@ -105,6 +108,7 @@ def create_app(
     service = Starlette(
         routes=[
             Route("/.well-known/databricks-config", _host_metadata),
+            *TokenEndpoint(store).routes,
             *(Route(each.path, front.endpoint(each), methods=[each.method]) for each in _ENDPOINTS),
             *Pages(store, tokens, compute).routes,
         ],
@@ -161,10 +165,7 @@ class _Front:
 
 
 async def _host_metadata(request: Request) -> Response:
-    """What the newest clients ask before anything else, without a token: what kind of host this is.
-
-    The rehearsal takes bearer tokens only, so nobody follows `oidc_endpoint`.
-    """
+    """What the newest clients ask before anything else, without a token: what kind of host this is."""
     return JSONResponse({"oidc_endpoint": f"{request.base_url}oidc", "workspace_id": str(ORG_ID), "cloud": "Azure"})
 
 

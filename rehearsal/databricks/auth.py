@@ -1,10 +1,12 @@
-"""Who makes a request: bearer tokens.
+"""Who makes a request: bearer tokens, of a person, of a run, or of a service principal that has signed in (`oauth.py`).
 
 The answers are the service's own: a number as `error_code`, because its front end makes them
 (github.com/databricks/databricks-sdk-go/issues/917 shows the one for a wrong token).
 """
 
 import hmac
+import math
+import time
 from collections.abc import Mapping
 from hashlib import sha256
 
@@ -45,9 +47,10 @@ class Tokens:
         if scheme.lower() != "bearer" or not token.strip():
             raise ApiError(401, 401, "Credential was not sent or was of an unsupported type for this API.")
         given = token.strip().encode()
-        of_run = store.get("run_token", sha256(given).hexdigest())
-        if of_run is not None:
-            return _of_run(store, of_run)
+        hashed = sha256(given).hexdigest()
+        issued = store.get("run_token", hashed) or store.get("oauth_token", hashed)
+        if issued is not None:
+            return _issued(store, issued)
         key = next((key for key, known in self._credentials if hmac.compare_digest(known, given)), None)
         login = store.get("login", key) if key else None
         document = store.get(login["kind"], login["id"]) if login else None
@@ -62,9 +65,12 @@ class Tokens:
         return name in (caller.name, seed.key if seed else None)
 
 
-def _of_run(store: Store, who: Document) -> Caller:
-    """The identity of a run: its token is kept as a hash and is valid as long as the task's attempt."""
-    document = store.get(who["kind"], who["id"])
-    if document is None or not document["active"]:
+def _issued(store: Store, token: Document) -> Caller:
+    """The identity of a token that the service has made. It is kept as a hash.
+
+    A run's is valid as long as the task's attempt, and is deleted then; one of OAuth until the time that it says.
+    """
+    document = store.get(token["kind"], token["id"])
+    if document is None or not document["active"] or token.get("until", math.inf) < time.time():
         raise ApiError(403, 403, "Invalid access token.")
-    return principals.caller(store, who["kind"], document)
+    return principals.caller(store, token["kind"], document)

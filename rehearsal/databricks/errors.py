@@ -1,4 +1,4 @@
-"""The errors of the service, in its two shapes."""
+"""The errors of the service, in its three shapes."""
 
 from typing import Any
 from uuid import uuid4
@@ -49,6 +49,25 @@ class ScimError(Exception):
         if self.scim_type:
             body["scimType"] = self.scim_type
         return body
+
+
+class OAuthError(Exception):
+    """A refusal of the token endpoint, as in RFC 6749, section 5.2.
+
+    Args:
+        code: the RFC's word.
+        description: for people.
+        status: the HTTP status.
+    """
+
+    def __init__(self, code: str, description: str, status: int = 400) -> None:
+        super().__init__(description)
+        self.status = status
+        self.code = code
+        self.description = description
+
+    def body(self) -> dict[str, Any]:
+        return {"error": self.code, "error_description": self.description}
 
 
 def invalid(message: str) -> ApiError:

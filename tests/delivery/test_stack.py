@@ -7,7 +7,8 @@ import pytest
 from components import naming
 from components.settings import parse
 from delivery.console import UnusableError
-from delivery.stack import azure_devops_client, read_stack
+from delivery.stack import azure_devops_client, read_stack, workspace_client
+from rehearsal.service import listen
 from tests.components.settings_samples import ENVIRONMENT as SERVICES
 from tests.components.settings_samples import make_project
 
@@ -87,3 +88,29 @@ def test_organisation_and_project_of_the_pipeline_win_over_the_stacks(
     monkeypatch.setenv("SYSTEM_TEAMPROJECT", "Trips")
     assert azure_devops_client(stack).project == "Trips"
     assert azure_devops_client(stack, "Stations").project == "Stations"
+
+
+@pytest.mark.parametrize("kind", ["oauth-m2m", "azure-devops-oidc"])
+def test_a_workspace_that_gives_no_tokens_is_named_and_no_secret_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    with listen() as listener:
+        nobody = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    write(tmp_path, "test", f"environment: test\nworkspace: {{folder: /a}}\nservices: {{workspaceHost: '{nobody}'}}")
+    given = {
+        "DATABRICKS_AUTH_TYPE": kind,
+        "DATABRICKS_CLIENT_ID": "somebody",
+        "DATABRICKS_CLIENT_SECRET": "dose-of-somebody",
+        "SYSTEM_ACCESSTOKEN": "token-of-the-job",
+        "SYSTEM_TEAMFOUNDATIONCOLLECTIONURI": f"{nobody}/",
+        **dict.fromkeys(("SYSTEM_TEAMPROJECTID", "SYSTEM_PLANID", "SYSTEM_JOBID", "SYSTEM_HOSTTYPE"), "x"),
+    }
+    for name in ("DATABRICKS_HOST", "DATABRICKS_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UnusableError, match="the workspace doesn't answer") as told:
+        workspace_client(read_stack(tmp_path, "test"), retry_seconds=1)
+    assert nobody in str(told.value)
+    assert "dose-of-somebody" not in str(told.value)
+    assert "token-of-the-job" not in str(told.value)
