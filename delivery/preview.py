@@ -7,7 +7,7 @@ project in Azure DevOps, and the folders in the workspace.
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -27,7 +27,7 @@ from delivery.pace import Pace
 from delivery.plan import Plan
 from delivery.preview_changes import changes_of, without_credentials
 from delivery.preview_files import differences
-from delivery.pulumi_cli import Pulumi, PulumiError, masked
+from delivery.pulumi_cli import Pulumi, PulumiError, masker
 from delivery.report import Report, StackFailure
 from delivery.report_html import page
 from delivery.report_markdown import markdown, words
@@ -61,8 +61,8 @@ def _command(options: argparse.Namespace) -> int:
     if options.report:
         write(report, options.report)
     outcome = _commented(report, options, progress) if options.comment else None
-    document = masked_document({**document_of(report), "comment": outcome}, os.environ)
-    tell(_lines(report, outcome), document, as_json=options.json)
+    document = {**document_of(report), "comment": outcome} if options.json else {}
+    tell(_lines(report, outcome), masked_document(document, masker(os.environ)), as_json=options.json)
     return 1 if report.failures else 0
 
 
@@ -120,11 +120,12 @@ def _load() -> None:
 def write(report: Report, folder: Path) -> None:
     """Writes the full report as markdown and as a page."""
     folder.mkdir(parents=True, exist_ok=True)
+    masked = masker(os.environ)
     foot = [words(line) for line in report.foot()]
     whole = markdown(report.title, report.lead(), report.sections(), foot)
-    (folder / "preview.md").write_text(_masked(whole), encoding="utf-8")
+    (folder / "preview.md").write_text(masked(whole), encoding="utf-8")
     shown = page(report.title, report.table(), report.sentences(), report.sections(), report.foot())
-    (folder / "preview.html").write_text(_masked(shown), encoding="utf-8")
+    (folder / "preview.html").write_text(masked(shown), encoding="utf-8")
 
 
 def comment_of(report: Report, link: str | None) -> Comment:
@@ -138,7 +139,7 @@ def comment_of(report: Report, link: str | None) -> Comment:
     if link:
         foot.append(f"[The full report]({link}) is an artifact of the build.")
     # Masking changes the length: *** can be longer than nothing, but never than a secret.
-    text = _masked(fitted(report.title, report.lead(), report.sections(), foot))
+    text = masker(os.environ)(fitted(report.title, report.lead(), report.sections(), foot))
     return Comment(text=text, flagged=report.flagged, empty=report.empty)
 
 
@@ -177,13 +178,13 @@ def document_of(report: Report) -> dict[str, Any]:
     }
 
 
-def masked_document(document: Any, environment: Mapping[str, str]) -> Any:
-    """The document without the secrets of the environment."""
+def masked_document(document: Any, masked: Callable[[str], str]) -> Any:
+    """The document with each of its texts masked."""
     if isinstance(document, dict):
-        return {key: masked_document(value, environment) for key, value in document.items()}
+        return {key: masked_document(value, masked) for key, value in document.items()}
     if isinstance(document, list | tuple):
-        return [masked_document(value, environment) for value in document]
-    return masked(document, environment) if isinstance(document, str) else document
+        return [masked_document(value, masked) for value in document]
+    return masked(document) if isinstance(document, str) else document
 
 
 def _commented(report: Report, options: argparse.Namespace, progress: Progress) -> Outcome | None:
@@ -221,11 +222,7 @@ def _lines(report: Report, outcome: Outcome | None) -> list[str]:
         changes.append(f"{each.stack}: {each.step.operation} {each.step.kind} {each.label}{why}")
     failures = [f"{each.stack}: {reason}" for each in report.failures for reason in each.reasons]
     told = [f"comment: {outcome}"] if outcome else []
-    return [_masked(line) for line in (*lines, *shortened(changes), *failures, *told)]
-
-
-def _masked(text: str) -> str:
-    return masked(text, os.environ)
+    return list(map(masker(os.environ), (*lines, *shortened(changes), *failures, *told)))
 
 
 def _link_environment(project: Path) -> None:

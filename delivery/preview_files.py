@@ -1,7 +1,7 @@
 """The text differences of the files that a plan changes: what is deployed against what would be."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from delivery.console import Progress
 from delivery.later import Client, api, errors
 from delivery.pace import Pace
 from delivery.preview_changes import Change
-from delivery.pulumi_cli import masked
+from delivery.pulumi_cli import masker
 from delivery.secret_scan import credentials_among
 
 READERS = 16
@@ -168,16 +168,17 @@ def _together(found: Sequence[FileDifference]) -> list[FileDifference]:
 
 def _without_credentials(files: list[FileDifference], progress: Progress) -> list[FileDifference]:
     """Both sides may hold what nobody should see: what is deployed can have been edited by hand."""
-    files = [replace(file, cells=tuple(map(_masked, file.cells))) for file in files]
+    masked = masker(os.environ)
+    files = [replace(file, cells=tuple(_masked(cell, masked) for cell in file.cells)) for file in files]
     lines = sorted({line[1:] for file in files for cell in file.cells for line in cell.lines})
     secret = credentials_among(lines, progress)
     return [replace(file, cells=tuple(_hidden(file.cells, secret))) for file in files]
 
 
-def _masked(cell: CellChange) -> CellChange:
+def _masked(cell: CellChange, masked: Callable[[str], str]) -> CellChange:
     """Without the credentials that this very process was given, whatever form they have."""
-    lines = masked("\n".join(cell.lines), os.environ).split("\n") if cell.lines else ()
-    return replace(cell, lines=tuple(lines), title=masked(cell.title, os.environ))
+    lines = masked("\n".join(cell.lines)).split("\n") if cell.lines else ()
+    return replace(cell, lines=tuple(lines), title=masked(cell.title))
 
 
 def _hidden(cells: Sequence[CellChange], secret: set[str]) -> Iterator[CellChange]:

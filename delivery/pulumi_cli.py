@@ -130,7 +130,7 @@ class Pulumi:
 
     def masked(self, text: str) -> str:
         """The text without the secrets of the environment."""
-        return masked(text, self._environment)
+        return masker(self._environment)(text)
 
     def _answer(self, *arguments: str) -> str:
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
@@ -218,16 +218,22 @@ class Pulumi:
         return UnusableError(f"pulumi {what} --stack {self.stack}", said, remedy)
 
 
-def masked(text: str, environment: Mapping[str, str]) -> str:
-    """The text with *** in the place of each value of a variable that by its name holds a credential."""
+def masker(environment: Mapping[str, str]) -> Callable[[str], str]:
+    """What puts *** in the place of each value of a variable that by its name holds a credential."""
     secrets = {
         value
         for name, value in environment.items()
         if _SECRET_NAMES.search(name) and not _NO_SECRETS.search(name) and len(value) >= LEAST_SECRET_LETTERS
     }
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, "***").replace(json.dumps(secret, ensure_ascii=False)[1:-1], "***")
-    return text
+    # As they are, and as JSON spells them; the longest first.
+    spelled = [(each, json.dumps(each, ensure_ascii=False)[1:-1]) for each in sorted(secrets, key=len, reverse=True)]
+
+    def masked(text: str) -> str:
+        for plain, in_json in spelled:
+            text = text.replace(plain, "***").replace(in_json, "***")
+        return text
+
+    return masked
 
 
 def options(refresh: bool, exclude: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from components import naming
-from delivery.pulumi_cli import masked
+from delivery.pulumi_cli import masker
 from delivery.venv import MARK
 from rehearsal.agent.language.compiler import compile_pipeline
 from rehearsal.agent.language.plan import ScriptStep, TaskStep, job_steps
@@ -242,4 +242,4 @@ def test_what_a_command_may_ask_is_what_the_template_has_credentials_for() -> No
 
 @pytest.mark.parametrize("name", sorted(SECRETS))
 def test_each_secret_that_a_command_gets_is_masked_in_what_it_tells(name: str) -> None:
-    assert masked("it says open-sesame", {name: "open-sesame"}) == "it says ***"
+    assert masker({name: "open-sesame"})("it says open-sesame") == "it says ***"

@@ -7,7 +7,7 @@ import pytest
 
 from delivery.plan import SECRET, SECRET_SIGNATURE, Step, area, errors_of, plan_of
 from delivery.preview_changes import changes_of
-from delivery.pulumi_cli import masked
+from delivery.pulumi_cli import masker
 from tests.delivery.reports import step
 
 NOTEBOOK = "databricks:index/notebook:Notebook"
@@ -61,7 +61,7 @@ def test_a_secret_never_leaves_the_events() -> None:
     assert found.new == {"value": SECRET}
     environment = {"DATABRICKS_TOKEN": 'canary"\\token', "DATABRICKS_HOST": "https://host.example"}
     text = json.dumps({"words": 'canary"\\token', "host": "https://host.example"})
-    assert json.loads(masked(text, environment)) == {"words": "***", "host": "https://host.example"}
+    assert json.loads(masker(environment)(text)) == {"words": "***", "host": "https://host.example"}
 
 
 def test_the_engines_errors_name_the_resource() -> None:
