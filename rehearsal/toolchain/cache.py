@@ -1,11 +1,13 @@
 """The cache of built programs: one folder for each part under a key of all it is made from, complete or absent.
 
 A part is built beside its place and moved there when it is whole, by one process at a time. A manifest of sizes and
-digests tells a whole part from a damaged one.
+digests tells a whole part from a damaged one; its time is that of the last use. Whoever builds a part removes those of
+the same kind that nobody has used for a month.
 """
 
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +21,7 @@ import platformdirs
 Report: TypeAlias = Callable[[str], None]
 
 _MANIFEST = "manifest.json"
+UNUSED_SECONDS = 30 * 24 * 3600
 
 
 def folder() -> Path:
@@ -48,6 +51,7 @@ def whole(part: Path, *, thorough: bool) -> bool:
             file = part / name
             if file.stat().st_size != entry["size"] or (thorough and _sha256(file) != entry["sha256"]):
                 return False
+        os.utime(part / _MANIFEST)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
     return bool(manifest)
@@ -79,7 +83,16 @@ def provide(part: Path, build: Callable[[Path], None], report: Report) -> Path:
         build(unfinished)
         _write_manifest(unfinished)
         unfinished.rename(part)
+        _remove_unused(part, report)
     return part
+
+
+def _remove_unused(part: Path, report: Report) -> None:
+    """Of the parts that stand beside this one and are called like it, up to the first hyphen."""
+    for manifest in part.parent.glob(f"{part.name.partition('-')[0]}-*/{_MANIFEST}"):
+        if time.time() - manifest.stat().st_mtime > UNUSED_SECONDS:
+            report(f"removing {manifest.parent.name} from the cache: nobody has used it for a month")
+            shutil.rmtree(manifest.parent, ignore_errors=True)
 
 
 @contextmanager

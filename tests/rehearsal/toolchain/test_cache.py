@@ -1,6 +1,7 @@
 """The cache of built programs: whole or absent, built once."""
 
 import multiprocessing
+import os
 import time
 from pathlib import Path
 
@@ -47,6 +48,17 @@ def test_a_damaged_part_is_noticed_and_built_anew(tmp_path: Path, damage: object
 
     assert (part / "program").read_bytes() == b"a program"
     assert any("damaged" in line for line in told)
+
+
+def test_what_nobody_has_used_for_a_month_goes_when_another_of_its_kind_is_built(tmp_path: Path) -> None:
+    unused, used, of_another_kind = (
+        cache.provide(tmp_path / name, build, ignore) for name in ("spark-1", "spark-2", "engine-1")
+    )
+    for part in (unused, used, of_another_kind):
+        os.utime(part / "manifest.json", (0, 0))
+    assert cache.whole(used, thorough=False)
+    cache.provide(tmp_path / "spark-3", build, ignore)
+    assert sorted(each.name for each in tmp_path.iterdir() if each.is_dir()) == ["engine-1", "spark-2", "spark-3"]
 
 
 def test_a_build_that_fails_leaves_nothing_that_could_be_taken_for_the_part(tmp_path: Path) -> None:
