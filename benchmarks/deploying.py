@@ -2,6 +2,7 @@
 
 Compared are pairs, one right after the other and the other way round the next time: what else the machine does hits
 both. `deploy` previews before it changes anything, as `pulumi up` does by default; so it is compared with that.
+`preview` writes its full report, with all text differences, as in a pull request.
 """
 
 import statistics
@@ -83,9 +84,10 @@ def _life(world: World, size: int, pairs: dict[str, Pairs], *, bare_first: bool)
             print(f"    {size}: {name}: {who} {cost.wall:.1f} s", file=sys.stderr, flush=True)
 
     def previews(name: str) -> None:
+        report = str(world.product.path.parent / "report")
         both(
             name,
-            lambda: world.delivery("preview", "--stack", "prod"),
+            lambda: world.delivery("preview", "--stack", "prod", "--report", report),
             lambda: world.pulumi("prod", "preview", "--stack", "prod"),
         )
 

@@ -16,7 +16,8 @@ from delivery.commands import Add
 from delivery.console import Mistake, Progress, RefusedError, UnusableError, agent_command, shortened, tell
 from delivery.deploy_content import Content, Reading, put_back
 from delivery.deploy_engine import Engine, LockedError
-from delivery.deploy_refusals import by_an_administrator, goes_back, refuse, refuse_to_overtake
+from delivery.deploy_order import goes_back, refuse_to_overtake
+from delivery.deploy_refusals import by_an_administrator, refuse
 from delivery.deploy_strays import Standing
 from delivery.plan import GUARDED, Plan, area, is_guarded
 from delivery.pulumi_cli import Pulumi

@@ -56,6 +56,8 @@ class Section:
 
 def visible(text: str) -> str:
     """The text with each letter that can't be seen, or that would end a line, as an escape."""
+    if text.isascii() and text.isprintable():  # most are
+        return text
     return "".join(
         letter if letter in _KEPT or unicodedata.category(letter) not in _INVISIBLE else _escape(letter)
         for letter in text

@@ -25,6 +25,8 @@ PARALLEL = 2
 
 _USERS = {"preview": "previewer", "test": "deployer-test", "production": "deployer-production"}
 """Purpose of a variable group -> who signs in to Databricks with it."""
+_OAUTH = "production"
+"""The purpose whose user signs in with a secret of OAuth; the others have tokens. So both ways are gone."""
 
 
 def start(home: Home, engine: Toolchain, module: str = "rehearsal.agent") -> bool:
@@ -79,17 +81,38 @@ def environment(home: Home, engine: Toolchain, inherited: Mapping[str, str] = os
     return kept | ours
 
 
-def values(home: Home, purpose: str) -> dict[str, dict[str, object]]:
+def _values(home: Home, purpose: str) -> dict[str, dict[str, object]]:
     """What an administrator puts into the group: variables by name, as the service takes them."""
-    token = home.credentials.users["databricks"][_USERS[purpose]]
     backend = f"{home.backend.as_uri()}?metadata=skip"
-    plain = {"DATABRICKS_HOST": home.workspace_host, "DATABRICKS_AUTH_TYPE": "pat", "PULUMI_BACKEND_URL": backend}
-    secret = {"DATABRICKS_TOKEN": token, "PULUMI_CONFIG_PASSPHRASE": home.passphrase.read_text().strip()}
+    plain = {"DATABRICKS_HOST": home.workspace_host, "PULUMI_BACKEND_URL": backend}
+    secret = {"PULUMI_CONFIG_PASSPHRASE": home.passphrase.read_text().strip()}
+    if purpose == _OAUTH:
+        client, secret["DATABRICKS_CLIENT_SECRET"] = _new_secret(home, _USERS[purpose])
+        plain |= {"DATABRICKS_AUTH_TYPE": "oauth-m2m", "DATABRICKS_CLIENT_ID": client}
+    else:
+        plain["DATABRICKS_AUTH_TYPE"] = "pat"
+        secret["DATABRICKS_TOKEN"] = home.credentials.users["databricks"][_USERS[purpose]]
     return {
         "purpose": {"value": purpose, "isSecret": False},
         **{name: {"value": value, "isSecret": False} for name, value in plain.items()},
         **{name: {"value": value, "isSecret": True} for name, value in secret.items()},
     }
+
+
+def _new_secret(home: Home, user: str) -> tuple[str, str]:
+    """Application id and a new secret of a service principal. It keeps the last one besides: a job may have it."""
+    token = home.credentials.users["databricks"]["administrator"]
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(trust_env=False, timeout=60, base_url=home.workspace_host, headers=headers) as client:
+        wanted = {"filter": f'displayName eq "{user}"'}
+        found = client.get("/api/2.0/preview/scim/v2/ServicePrincipals", params=wanted).raise_for_status().json()
+        [principal] = found["Resources"]
+        secrets = f"/api/2.0/accounts/servicePrincipals/{principal['id']}/credentials/secrets"
+        known = client.get(secrets).raise_for_status().json()["secrets"]
+        for each in sorted(known, key=lambda each: str(each["create_time"]))[:-1]:
+            client.delete(f"{secrets}/{each['id']}").raise_for_status()
+        made = client.post(secrets, json={}).raise_for_status().json()
+    return principal["applicationId"], made["secret"]
 
 
 def fill_variable_groups(home: Home, project: str) -> None:
@@ -109,7 +132,7 @@ def fill_variable_groups(home: Home, project: str) -> None:
         for group in groups:
             purpose = str((group["variables"].get("purpose") or {}).get("value"))
             if purpose in _USERS:
-                body = group | {"variables": values(home, purpose)}
+                body = group | {"variables": _values(home, purpose)}
                 client.put(
                     f"{home.organization_url}/_apis/distributedtask/variablegroups/{group['id']}", json=body
                 ).raise_for_status()
