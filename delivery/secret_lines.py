@@ -16,6 +16,7 @@ import tempfile
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path, PurePosixPath
 
@@ -31,6 +32,7 @@ from detect_secrets.types import NamedIO
 from detect_secrets.util.filetype import FileType, determine_file_type
 
 from delivery.console import Progress, UnusableError
+from delivery.needed import Needed, may_match, needed
 
 RULES = Path(__file__).with_name("secret_rules.py")
 # Filters that would hide a file by its name, or a line by a comment or by a call in it.
@@ -42,7 +44,7 @@ REFUSED_FILTERS = (
 # Files that the tool rewrites before it looks: a value counts as quoted there.
 SETTINGS = (FileType.YAML, FileType.CONFIG, FileType.INI, FileType.PROPERTIES, FileType.TOML)
 TEXT = "text.txt"
-CHUNK_LINES = 20_000
+CHUNK_LINES = 50
 # The first of the lines that the tool is given. With it nothing passes for a file of settings, and the tool must find
 # it: silence is no answer.
 GUARD = " ".join(("BEGIN", "PRIVATE", "KEY"))
@@ -50,8 +52,16 @@ GUARD = " ".join(("BEGIN", "PRIVATE", "KEY"))
 Found = dict[int, set[str]]
 """The kinds of what is found, by the line's index."""
 
-Spans = Callable[[str], Iterable[tuple[int, int]]]
-"""From where to where in a text of several lines a plugin may find something."""
+
+@dataclass(frozen=True)
+class _Probe:
+    """Says from where to where in a text of several lines a plugin may find something.
+
+    It is spared a text that lacks something which it needs.
+    """
+
+    needed: Needed
+    spans: Callable[[str], Iterable[tuple[int, int]]]
 
 
 @contextmanager
@@ -102,36 +112,61 @@ def suspicious(lines: Sequence[str], progress: Progress) -> list[str]:
         lines: without spaces at their ends.
         progress: hears how far it is.
     """
-    plugins = [_spans(plugin) for plugin in get_plugins()]
-    if None in plugins:
-        return list(lines)
+    probes: list[_Probe] = []
+    for plugin in get_plugins():
+        its = _probes(plugin)
+        if its is None:
+            return list(lines)
+        probes += its
+    probes = _of_use(probes, "\n".join(lines))
     chosen: list[str] = []
     for start in range(0, len(lines), CHUNK_LINES):
         progress.count("lines scanned for secrets", start, len(lines))
         chunk = lines[start : start + CHUNK_LINES]
-        starts = list(accumulate((len(line) + 1 for line in chunk[:-1]), initial=0))
         text = "\n".join(chunk)
-        marked: set[int] = set()
-        for spans in filter(None, plugins):
-            for begin, end in spans(text):
-                # A match can go over several lines, and swallow one that begins in the second.
-                marked.update(range(bisect_right(starts, begin) - 1, bisect_right(starts, end)))
-        chosen += [chunk[index] for index in sorted(marked)]
+        spans = [span for probe in _of_use(probes, text) for span in probe.spans(text)]
+        if spans:
+            chosen += [chunk[index] for index in sorted(_lines_of(spans, chunk))]
     return chosen
 
 
-def _spans(plugin: BasePlugin) -> Spans | None:
+def _of_use(probes: list[_Probe], text: str) -> list[_Probe]:
+    """Those that may find something there."""
+    if not text.isascii():  # other letters can be an upper or lower case of one of ASCII
+        return probes
+    lowered = text.lower()
+    return [probe for probe in probes if may_match(probe.needed, lowered)]
+
+
+def _lines_of(spans: Iterable[tuple[int, int]], chunk: Sequence[str]) -> set[int]:
+    """In which lines of the chunk the spans are."""
+    starts = list(accumulate((len(line) + 1 for line in chunk[:-1]), initial=0))
+    marked: set[int] = set()
+    for begin, end in spans:
+        # A match can go over several lines, and swallow one that begins in the second.
+        marked.update(range(bisect_right(starts, begin) - 1, bisect_right(starts, end)))
+    return marked
+
+
+def _probes(plugin: BasePlugin) -> list[_Probe] | None:
+    """None for a plugin of a kind that isn't known here."""
     if isinstance(plugin, RegexBasedDetector):
         # ^ and $ stand for the ends of a line, as they do where there is only one.
-        own = [re.compile(each.pattern, each.flags | re.MULTILINE) for each in plugin.denylist]
-        return lambda text: (match.span() for pattern in own for match in pattern.finditer(text))
+        return [_probe(re.compile(each.pattern, each.flags | re.MULTILINE)) for each in plugin.denylist]
     if isinstance(plugin, KeywordDetector):
         # Each of its expressions has one of these words in it.
-        words = re.compile("|".join(DENYLIST), re.IGNORECASE)
-        return lambda text: (match.span() for match in words.finditer(text))
+        return [_probe(re.compile(word, re.IGNORECASE)) for word in DENYLIST]
     if isinstance(plugin, HighEntropyStringsPlugin):
-        return lambda text: (match.span() for match in plugin.regex.finditer(text) if _may_be_random(plugin, match[2]))
+
+        def random_strings(text: str) -> Iterator[tuple[int, int]]:
+            return (match.span() for match in plugin.regex.finditer(text) if _may_be_random(plugin, match[2]))
+
+        return [_Probe(frozenset(), random_strings)]
     return None
+
+
+def _probe(pattern: re.Pattern[str]) -> _Probe:
+    return _Probe(needed(pattern), lambda text: (match.span() for match in pattern.finditer(text)))
 
 
 def _may_be_random(plugin: HighEntropyStringsPlugin, text: str) -> bool:
