@@ -64,10 +64,10 @@ class Progress:
         self._last = time.monotonic()
         _write(sys.stderr, text)
 
-    def count(self, what: str, done: int, total: int) -> None:
-        """Says how far it is, if nothing was said for a while."""
+    def count(self, what: str, done: int, total: int | None = None) -> None:
+        """Says how far it is, if nothing was said for a while; without a total where nobody knows it yet."""
         if time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
-            self.step(f"  {what}: {done:,} of {total:,}")
+            self.step(f"  {what}: {done:,}" + (f" of {total:,}" if total is not None else ""))
 
 
 @contextmanager

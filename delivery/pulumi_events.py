@@ -88,7 +88,7 @@ def hear_looked_at(progress: Progress | None) -> Callable[[Mapping[str, Any]], N
         nonlocal seen
         if progress and "resourcePreEvent" in event:
             seen += 1
-            progress.count("resources looked at", seen, seen)
+            progress.count("resources looked at", seen)
 
     return hear
 

@@ -11,6 +11,7 @@ import pytest
 from components.control_plane import LEFT
 from delivery.console import Progress, UnusableError
 from delivery.pulumi_cli import Pulumi, PulumiError
+from delivery.pulumi_events import hear_looked_at
 
 NOTEBOOK = "databricks:index/notebook:Notebook"
 URN = f"urn:pulumi:prod::p::databricks-cicd:databricks:Notebooks${NOTEBOOK}::notebook-load"
@@ -94,3 +95,13 @@ def test_the_program_hears_that_gates_are_left_as_they_are_only_where_they_are_e
     pulumi.preview()
     pulumi.up(exclude=["**:azuredevops:**"])
     assert told.read_text() == "('preview', '', [])('up', 'true', ['--exclude=**:azuredevops:**'])"
+
+
+def test_a_preview_says_how_many_resources_it_has_looked_at_and_not_of_how_many(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("delivery.console.SECONDS_BETWEEN_LINES", 0)
+    hear = hear_looked_at(Progress())
+    for kind in ("resourcePreEvent", "diagnosticEvent", "resourcePreEvent"):
+        hear({kind: {}})
+    assert capsys.readouterr().err == "  resources looked at: 1\n  resources looked at: 2\n"
