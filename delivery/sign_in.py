@@ -56,16 +56,23 @@ class Credentials(CredentialsStrategy):
         Raises:
             ValueError: what is missing, or why Databricks or Azure DevOps refuses.
         """
-        if cfg.auth_type == AS_PIPELINE:
-            self._way = _AsPipeline()
         try:
-            provider = self._way(cfg)
+            provider = self._provider(cfg)
             if not isinstance(provider, OAuthCredentialsProvider):
                 return provider
             patiently(provider)
         except (Unauthenticated, ValueError) as error:
             raise ValueError(_NO_ANSWER if _NOWHERE in str(error) else str(error)) from None
         return OAuthCredentialsProvider(lambda: patiently(provider), lambda: patiently(provider.oauth_token))
+
+    def _provider(self, cfg: Config) -> Any:
+        if cfg.auth_type != AS_PIPELINE:
+            provider = self._way(cfg)
+            if self.auth_type() != AS_PIPELINE:
+                return provider
+        # Asked for, or found as the only way that there is.
+        self._way = _AsPipeline()
+        return self._way(cfg)
 
 
 class _AsPipeline(CredentialsStrategy):

@@ -85,7 +85,6 @@ def agent(organization: Organization, workspace: Workspace, tmp_path: Path) -> I
         "PYTHONPATH": str(ROOT),
         "SIGNS_IN": f"cd '{ROOT}' && '{sys.executable}' -B '{signs_in}'",
         "DATABRICKS_HOST": workspace.url,
-        "DATABRICKS_AUTH_TYPE": "azure-devops-oidc",
         "DATABRICKS_CLIENT_ID": DEPLOYER,
     }
     home = tmp_path / "agent"
@@ -95,7 +94,7 @@ def agent(organization: Organization, workspace: Workspace, tmp_path: Path) -> I
     made.stop()
 
 
-def yaml(named: str = "$(System.AccessToken)") -> str:
+def yaml(named: str = "$(System.AccessToken)", auth_type: str = "azure-devops-oidc") -> str:
     return f"""
 trigger: none
 steps:
@@ -104,6 +103,7 @@ steps:
   displayName: Sign in
   env:
     SYSTEM_ACCESSTOKEN: {named}
+    DATABRICKS_AUTH_TYPE: "{auth_type}"
 """
 
 
@@ -133,12 +133,13 @@ def asked(workspace: Workspace, path: str) -> list[int]:
     return [each["status"] for each in workspace.control("GET", "requests").json() if each["path"] == path]
 
 
+@pytest.mark.parametrize("auth_type", ["azure-devops-oidc", ""], ids=["asked for", "the only way that there is"])
 def test_the_pipeline_that_is_trusted_gets_in_and_asks_for_one_token_however_much_it_reads(
-    pipelines: Pipelines, workspace: Workspace, agent: Agent
+    pipelines: Pipelines, workspace: Workspace, agent: Agent, auth_type: str
 ) -> None:
     trust(workspace, pipelines, "release")
     workspace.control("DELETE", "requests")
-    result, log = carried_out(pipelines, "release")
+    result, log = carried_out(pipelines, "release", yaml(auth_type=auth_type))
     assert result == "succeeded", log
     assert f"signed in as {DEPLOYER}" in log
     assert f"read {READS}" in log
