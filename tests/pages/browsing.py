@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request, Response, sync_playwright
 
 from rehearsal.toolchain import ToolchainError
 from rehearsal.toolchain.browser import ensure
@@ -26,10 +26,22 @@ class Person:
         self.root = root
 
     def open(self, path: str) -> Response:
-        """Opens a page of the service."""
-        answer = self.page.goto(self.root + path)
-        assert answer is not None
-        return answer
+        """Opens a page of the service.
+
+        The page before may ask again by itself at this very moment. Then Playwright says that this was interrupted, or
+        doesn't know whose the answer is.
+        """
+        for _ in range(10):
+            try:
+                answer = self.page.goto(self.root + path)
+            except Error as error:
+                if "interrupted by another navigation" not in error.message:
+                    raise
+            else:
+                if answer is not None:
+                    return answer
+            self.page.wait_for_timeout(200)  # milliseconds, in which that comes to its end
+        raise AssertionError(f"{path}: interrupted each time")
 
     def text(self) -> str:
         """What stands on the page."""
