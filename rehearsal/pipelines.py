@@ -26,7 +26,7 @@ PARALLEL = 2
 _USERS = {"preview": "previewer", "test": "deployer-test", "production": "deployer-production"}
 """Purpose of a variable group -> who signs in to Databricks with it."""
 _OAUTH = "production"
-"""The purpose whose user signs in with a secret of OAuth; the others have tokens. So both ways are gone."""
+"""The purpose whose user signs in with a secret of OAuth; the others have tokens. So both ways are used."""
 
 
 def start(home: Home, engine: Toolchain, module: str = "rehearsal.agent") -> bool:

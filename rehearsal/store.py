@@ -1,5 +1,6 @@
 """The state of a stand-in: JSON documents and bytes in one SQLite file, so that it survives a restart and a kill -9."""
 
+import hashlib
 import json
 import sqlite3
 import threading
@@ -15,6 +16,11 @@ CREATE TABLE IF NOT EXISTS documents (kind TEXT, key TEXT, body TEXT NOT NULL, P
 CREATE TABLE IF NOT EXISTS blobs (kind TEXT, key TEXT, body BLOB NOT NULL, PRIMARY KEY (kind, key));
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, last INTEGER NOT NULL);
 """
+
+
+def secret_key(secret: str) -> str:
+    """Under which a token or a secret is kept: nobody can read it there."""
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 class Store:

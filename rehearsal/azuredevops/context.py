@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -18,7 +17,7 @@ from starlette.requests import Request
 
 from rehearsal.azuredevops import users
 from rehearsal.azuredevops.errors import ServiceError, invalid, missing_value
-from rehearsal.store import Document, Store
+from rehearsal.store import Document, Store, secret_key
 
 if TYPE_CHECKING:
     from rehearsal.azuredevops.issuer import Issuer
@@ -110,12 +109,12 @@ class Service:
         return identity
 
     def job_of(self, authorization: str | None) -> str | None:
-        """The job whose access token the header has; None for any other."""
+        """The job whose access token the header has; None for any other header."""
         owner = self._owner(_token(authorization))
         return owner["job"] if owner else None
 
     def _owner(self, token: str | None) -> Document | None:
-        return self.store.get("job-token", sha256((token or "").encode()).hexdigest())
+        return self.store.get("job-token", secret_key(token or ""))
 
 
 def _token(authorization: str | None) -> str | None:
@@ -132,11 +131,11 @@ def _token(authorization: str | None) -> str | None:
 
 @dataclass
 class Call:
-    """One request to the REST interface, signed in. `job` is the one whose access token it came with."""
+    """One request to the REST interface, signed in."""
 
     service: Service
     user: Document
-    job: str | None
+    authorization: str | None
     route: dict[str, str]
     query: dict[str, str]
     content: bytes
@@ -148,7 +147,7 @@ class Call:
         return cls(
             service=service,
             user=user,
-            job=service.job_of(request.headers.get("authorization")),
+            authorization=request.headers.get("authorization"),
             route=dict(request.path_params),
             query={name.lower(): value for name, value in request.query_params.items()},
             content=content,

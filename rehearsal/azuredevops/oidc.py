@@ -43,7 +43,8 @@ def create(call: Call) -> Answer:
     job = call.store.get("job", id_)
     run = documents.find(call.store, job["project"], job["run"]) if job else None
     named = (call.route["scopeIdentifier"].lower(), call.route["hubName"].lower(), call.route["planId"].lower())
-    if job is None or run is None or named != (job["project"], "build", run["plan"]) or call.job != id_:
+    asking = call.service.job_of(call.authorization)
+    if job is None or run is None or named != (job["project"], "build", run["plan"]) or asking != id_:
         # The service's own words aren't documented.
         raise ServiceError(
             401, "TF400813: The token is not that of the job for which an identity is asked.", "UnauthorizedException"

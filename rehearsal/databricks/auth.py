@@ -8,13 +8,12 @@ import hmac
 import math
 import time
 from collections.abc import Mapping
-from hashlib import sha256
 
 from rehearsal.databricks import principals
 from rehearsal.databricks.errors import ApiError
 from rehearsal.databricks.principals import Caller
 from rehearsal.databricks.users import EXPIRED_KEY, SEEDS, USER_KEYS
-from rehearsal.store import Document, Store
+from rehearsal.store import Document, Store, secret_key
 
 
 class Tokens:
@@ -47,7 +46,7 @@ class Tokens:
         if scheme.lower() != "bearer" or not token.strip():
             raise ApiError(401, 401, "Credential was not sent or was of an unsupported type for this API.")
         given = token.strip().encode()
-        hashed = sha256(given).hexdigest()
+        hashed = secret_key(token.strip())
         issued = store.get("run_token", hashed) or store.get("oauth_token", hashed)
         if issued is not None:
             return _issued(store, issued)

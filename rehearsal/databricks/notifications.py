@@ -6,7 +6,6 @@ of its own: a server that answers late or never holds up no run, and none is los
 words its mails is not documented; the words here are the rehearsal's.
 """
 
-import ipaddress
 import smtplib
 import threading
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rehearsal.databricks import run_documents
+from rehearsal.databricks.addresses import is_local
 from rehearsal.store import Document, Store
 
 ORG_ID = 1234567890123456
@@ -138,14 +138,10 @@ def check_url(url: str) -> str:
     Raises:
         RefusedUrlError: it is another's.
     """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    try:
-        local = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = False
-    if parts.scheme not in ("http", "https") or not local:
-        raise RefusedUrlError(f"The rehearsal sends webhooks to this machine only, not to {host or url}")
+    if not is_local(url):
+        raise RefusedUrlError(
+            f"The rehearsal sends webhooks to this machine only, not to {urlsplit(url).hostname or url}"
+        )
     return url
 
 

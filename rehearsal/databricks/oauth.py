@@ -12,7 +12,6 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from urllib.parse import unquote_plus
 
 from starlette.concurrency import run_in_threadpool
@@ -23,7 +22,7 @@ from starlette.routing import Route
 from rehearsal.databricks import principals
 from rehearsal.databricks.errors import OAuthError
 from rehearsal.databricks.principals import SERVICE_PRINCIPAL
-from rehearsal.store import Document, Store
+from rehearsal.store import Document, Store, secret_key
 
 TOKEN_SECONDS = 3600
 _EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -90,7 +89,7 @@ class TokenEndpoint:
         token = secrets.token_urlsafe(48)
         until = time.time() + TOKEN_SECONDS
         who = {"kind": SERVICE_PRINCIPAL, "id": document["id"], "until": until}
-        self._store.put("oauth_token", sha256(token.encode()).hexdigest(), who)
+        self._store.put("oauth_token", secret_key(token), who)
         return {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_SECONDS, "scope": "all-apis"}
 
 
@@ -123,5 +122,4 @@ def _client(authorization: str | None, given: Mapping[str, str]) -> _Client:
 
 
 def _is_right(secret: Document, given: str) -> bool:
-    hashed = sha256(given.encode()).hexdigest()
-    return secrets.compare_digest(secret["secret_hash"], hashed) and secret["until"] > time.time()
+    return secrets.compare_digest(secret["secret_hash"], secret_key(given)) and secret["until"] > time.time()

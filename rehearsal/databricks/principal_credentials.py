@@ -9,15 +9,14 @@ import re
 import secrets
 import time
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
+from rehearsal.databricks.addresses import is_local
 from rehearsal.databricks.calls import Call, Endpoint
 from rehearsal.databricks.errors import ApiError, denied, exists, invalid, missing
 from rehearsal.databricks.principals import SERVICE_PRINCIPAL
-from rehearsal.store import Document
+from rehearsal.store import Document, secret_key
 
 ACCOUNT_ID = "3b6f6b0e-5a52-4d6a-9b19-6f0e0a3f7c11"
 _SECRET_DAYS = 730
@@ -25,7 +24,6 @@ _MAX_SECRETS = 5
 _MAX_POLICIES = 20
 _POLICY_ID = re.compile(r"[a-z0-9-]{1,63}")
 _FIELDS = {"issuer", "audiences", "subject", "subject_claim", "jwks_uri", "jwks_json"}
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def create_secret(call: Call) -> Document:
@@ -33,13 +31,14 @@ def create_secret(call: Call) -> Document:
     if len(call.store.all("oauth_secret", f"{principal['id']}/")) >= _MAX_SECRETS:
         raise ApiError(400, "RESOURCE_EXHAUSTED", f"A service principal has {_MAX_SECRETS} secrets at the most")
     secret = f"dose{secrets.token_hex(16)}"
-    until = time.time() + _SECRET_DAYS * 24 * 3600
+    begun = time.time()
+    until = begun + _SECRET_DAYS * 24 * 3600
     made: Document = {
         "id": str(uuid4()),
-        "secret_hash": sha256(secret.encode()).hexdigest(),
+        "secret_hash": secret_key(secret),
         "status": "ACTIVE",
-        "create_time": _time(time.time()),
-        "update_time": _time(time.time()),
+        "create_time": _time(begun),
+        "update_time": _time(begun),
         "expire_time": _time(until),
         "until": until,
     }
@@ -70,14 +69,15 @@ def create_policy(call: Call) -> Document:
         raise exists(f"Federation policy {id_} already exists")
     if len(known) >= _MAX_POLICIES:
         raise ApiError(400, "RESOURCE_EXHAUSTED", f"A service principal has {_MAX_POLICIES} policies at the most")
+    begun = _time(time.time())
     made: Document = {
         "name": f"accounts/{ACCOUNT_ID}/servicePrincipals/{principal['id']}/federationPolicies/{id_}",
         "policy_id": id_,
         "uid": str(uuid4()),
         "service_principal_id": int(principal["id"]),
         "description": call.text("description", default=""),
-        "create_time": _time(time.time()),
-        "update_time": _time(time.time()),
+        "create_time": begun,
+        "update_time": begun,
         "oidc_policy": _oidc(call.body.get("oidc_policy")),
     }
     call.store.put("federation_policy", key, made)
@@ -130,7 +130,7 @@ def _oidc(given: Any) -> Document:
     ):
         raise invalid("oidc_policy.audiences must be a list of texts")
     for name in ("issuer", "jwks_uri"):
-        if urlsplit(policy.get(name, "http://localhost")).hostname not in _LOOPBACK:
+        if name in policy and not is_local(policy[name]):
             raise invalid(f"The rehearsal asks nobody but this machine for keys: oidc_policy.{name} is {policy[name]}")
     return {"subject_claim": "sub", **policy}
 

@@ -12,7 +12,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from hashlib import sha256
 
 from rehearsal.databricks import (
     mail_sink,
@@ -28,7 +27,7 @@ from rehearsal.databricks.compute import MARKER, Compute
 from rehearsal.databricks.run_machine import HOLDS_SLOT, Turn
 from rehearsal.databricks.run_states import ending
 from rehearsal.databricks.run_tasks import RefusedError
-from rehearsal.store import Document, Store
+from rehearsal.store import Document, Store, secret_key
 from rehearsal.worker import Worker
 
 _POLL = 0.15  # seconds between two looks while a process runs
@@ -266,7 +265,7 @@ class Scheduler:
 
     def _keep_token(self, run_id: int, attempt_id: int, token: str) -> None:
         """Makes the token valid until the attempt ends. Its hash is kept, so that it outlives this server."""
-        hashed = sha256(token.encode()).hexdigest()
+        hashed = secret_key(token)
         with self._store.transaction():
             run = self._store.get("run", str(run_id))
             if run is not None:

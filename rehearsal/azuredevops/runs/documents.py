@@ -11,7 +11,6 @@
 | `heartbeat` | id of the job | when its agent was last heard of |
 """
 
-from hashlib import sha256
 from typing import Literal, TypeAlias
 
 from rehearsal.azuredevops import build
@@ -51,8 +50,3 @@ def of_definition(store: Store, project_id: str, definition_id: int) -> list[Doc
     """The runs of a pipeline, the newest first."""
     found = store.all("run", f"{project_id}/")
     return [each for each in reversed(found) if each["definition"] == definition_id]
-
-
-def token_key(token: str) -> str:
-    """Under which a job's access token is kept: nobody can read it there."""
-    return sha256(token.encode()).hexdigest()

@@ -14,7 +14,7 @@ from rehearsal.azuredevops.context import Service, by_name, now
 from rehearsal.azuredevops.errors import ServiceError
 from rehearsal.azuredevops.runs import documents, graph, machine, resources, run_variables, sources
 from rehearsal.azuredevops.runs.evaluation import Evaluation
-from rehearsal.store import Document
+from rehearsal.store import Document, secret_key
 
 RESULTS = {
     "Succeeded": "succeeded",
@@ -66,11 +66,11 @@ def _hand_out(service: Service, there: Document, agent: str, origin: str) -> Job
         store.delete("waiting-job", leg["waiting"])
         identity = identities.build_service(store, project["id"])
         assert identity is not None  # noqa: S101 - it came with the first run
-        store.put("job-token", documents.token_key(token), {"identity": identity["id"], "job": leg["id"]})
+        store.put("job-token", secret_key(token), {"identity": identity["id"], "job": leg["id"]})
         store.put("heartbeat", leg["id"], {"at": time.time(), "heard": False})
         time_ = now()
         leg |= {"state": "running", "agent": agent, "startTime": time_, "since": time.time(), "waiting": None}
-        leg["token"] = documents.token_key(token)
+        leg["token"] = secret_key(token)
         job_state["startTime"] = job_state["startTime"] or time_
     documents.keep_graph(store, project["id"], run["id"], known)
     service.wake()

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jwt
@@ -112,23 +113,26 @@ def test_a_token_that_a_policy_trusts_is_exchanged_for_one_of_the_workspace(
 
 
 @pytest.mark.parametrize(
-    ("token", "error"),
+    ("make", "error", "why"),
     [
-        (signed(sub="p://contoso/bikes/build"), "invalid_grant"),
-        (signed(iss="http://127.0.0.1:1/another"), "invalid_grant"),
-        (signed(aud="another"), "invalid_grant"),
-        (signed(exp=int(time.time()) - 1), "invalid_grant"),
-        (signed(OTHER_KEY), "invalid_grant"),
-        (signed(kid="2"), "invalid_grant"),
-        (jwt.encode({**CLAIMS, "exp": int(time.time()) + 60}, "", algorithm="none"), "invalid_grant"),
-        ("no token", "invalid_request"),
+        (lambda: signed(sub="p://contoso/bikes/build"), "invalid_grant", "No federation policy"),
+        (lambda: signed(iss="http://127.0.0.1:1/another"), "invalid_grant", "No federation policy"),
+        (lambda: signed(aud="another"), "invalid_grant", "Audience"),
+        (lambda: signed(exp=int(time.time()) - 1), "invalid_grant", "expired"),
+        (lambda: signed(OTHER_KEY), "invalid_grant", "Signature"),
+        (lambda: signed(kid="2"), "invalid_grant", "keyset has no key"),
+        (lambda: jwt.encode({**CLAIMS, "exp": 2**32}, "", "none", {"kid": "1"}), "invalid_grant", "alg"),
+        (lambda: "no token", "invalid_request", "no JSON Web Token"),
     ],
     ids=["subject", "issuer", "audience", "expired", "signature", "key", "unsigned", "malformed"],
 )
-def test_a_token_that_no_policy_trusts_is_refused(workspace: Workspace, deployer: Any, token: str, error: str) -> None:
+def test_a_token_that_no_policy_trusts_is_refused(
+    workspace: Workspace, deployer: Any, make: Callable[[], str], error: str, why: str
+) -> None:
     policies(workspace).create(int(deployer.id), policy())
-    answer = exchanged(workspace, deployer.application_id, token)
+    answer = exchanged(workspace, deployer.application_id, make())
     assert (answer.status_code, answer.json()["error"]) == (400, error)
+    assert why in answer.json()["error_description"]
 
 
 @pytest.mark.parametrize(

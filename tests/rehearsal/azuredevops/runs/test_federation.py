@@ -4,7 +4,6 @@ The job asks Azure DevOps who it is, and Databricks for an access token in excha
 commands use (`delivery/sign_in.py`), in a job that the agent carries out.
 """
 
-import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -20,14 +19,14 @@ from rehearsal.azuredevops.oidc import AUDIENCE
 from rehearsal.databricks.principal_credentials import ACCOUNT_ID
 from rehearsal.databricks.users import SEEDS
 from tests.rehearsal.azuredevops.organization import CREDENTIALS, SOCKETS_LEFT_OPEN, Organization
-from tests.rehearsal.azuredevops.runs.pipelines import Pipelines, orchestrated_organization
+from tests.rehearsal.azuredevops.runs.pipelines import Pipelines
 from tests.rehearsal.databricks.clients import CREDENTIALS as TOKENS
 from tests.rehearsal.databricks.clients import Workspace
 from tests.rehearsal.databricks.run_helpers import served
 
 pytestmark = SOCKETS_LEFT_OPEN
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 DEPLOYER = next(seed.name for seed in SEEDS if seed.key == "deployer-test")
 READS = 12
 TOKEN = "/oidc/v1/token"
@@ -49,33 +48,14 @@ print("read", len(found))
 """
 
 
-@pytest.fixture(scope="module")
-def organization(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Organization]:
-    with orchestrated_organization(tmp_path_factory.mktemp("azuredevops"), agent_timeout=60.0) as made:
-        yield made
-    gc.collect()
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    with served(tmp_path_factory.mktemp("databricks")) as made:
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    with served(tmp_path / "databricks") as made:
         yield made
 
 
 @pytest.fixture
-def workspace(running: Workspace) -> Workspace:
-    running.control("POST", "reset")
-    return running
-
-
-@pytest.fixture
-def pipelines(organization: Organization, tmp_path: Path) -> Iterator[Pipelines]:
-    with Pipelines.begun(organization, tmp_path / "clone") as made:
-        yield made
-
-
-@pytest.fixture
-def agent(organization: Organization, workspace: Workspace, tmp_path: Path) -> Iterator[Agent]:
+def agent(orchestrated: Organization, workspace: Workspace, tmp_path: Path) -> Iterator[Agent]:
     """An agent of a machine whose environment says where the workspace is, and whom the jobs sign in as."""
     known = {name: value for name, value in os.environ.items() if not name.startswith("DATABRICKS_")}
     signs_in = tmp_path / "signs_in.py"
@@ -88,7 +68,7 @@ def agent(organization: Organization, workspace: Workspace, tmp_path: Path) -> I
         "DATABRICKS_CLIENT_ID": DEPLOYER,
     }
     home = tmp_path / "agent"
-    made = Agent(server=organization.root, token=CREDENTIALS["agent"], name="box", home=home, environment=environment)
+    made = Agent(server=orchestrated.root, token=CREDENTIALS["agent"], name="box", home=home, environment=environment)
     made.start()
     yield made
     made.stop()
