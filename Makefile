@@ -24,8 +24,8 @@ UNIT ?= tests/components $(wildcard tests/delivery) $(wildcard tests/test_*.py)
 COVERAGE ?= 95
 RESULTS ?= build/results
 
-.PHONY: help venv toolchain doctor rehearsal tour rehearsal-env rehearsal-down rehearsal-clean rehearsal-reset \
-	check format unit test test-fresh faults bench lock
+.PHONY: help venv toolchain doctor rehearsal rehearsal-azure tour rehearsal-env rehearsal-down rehearsal-clean \
+	rehearsal-reset check format unit test test-fresh faults bench lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ doctor: venv ## what is used, which version, where from
 
 rehearsal: venv ## the whole system on this machine, without any account
 	@$(PY) -m rehearsal up
+
+rehearsal-azure: venv ## the same with Azure: service connections that pipelines sign in with
+	@$(PY) -m rehearsal up --azure
 
 rehearsal-env: venv ## eval "$(make -s rehearsal-env)": plain pulumi and git work with the rehearsal
 	@$(PY) -m rehearsal env
@@ -105,6 +108,6 @@ bench: venv toolchain ## what it costs, engine, notebooks, loop: an hour and mor
 
 lock: venv ## pin what requirements*.in ask for, with hashes; LOCK=--upgrade renews all
 	@$(PY) -m venv build/lock && build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@for name in requirements requirements-dev; do echo "$$name.lock"; \
+	@for name in requirements requirements-dev rehearsal/azure/azure-cli; do echo "$$name.lock"; \
 	build/lock/bin/uv pip compile --quiet $(LOCK) --no-strip-extras --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate --no-emit-index-url --output-file "$$name.lock" "$$name.in"; done

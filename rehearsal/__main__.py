@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 from urllib.parse import urlsplit
 
 import httpx
@@ -72,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     add("env", _env, "lines for eval: then plain `pulumi` and `git` work with the rehearsal")
     made = add("up", _up, "engine, stand-ins and `pulumi up` of both stacks")
     made.add_argument("--project", type=Path, help="the Pulumi project's folder (the checkout)")
+    made.add_argument("--azure", action="store_true", help="with Azure service connections, for pipelines to sign in")
     add("down", _stop, "the same as stop")
     made = add("tour", _tour, "from a changed notebook to production and back, by itself, on a rehearsal of its own")
     made.add_argument(
@@ -79,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("clean", _clean, "end the stand-ins and remove everything that the rehearsal made")
     made = add("serve-one", _serve_one, "one stand-in on an open socket; `start` calls it")
-    made.add_argument("service", choices=SERVICES)
+    made.add_argument("service", choices=get_args(Service))
     made.add_argument("--descriptor", type=int, required=True)
     made = add("git-credential", _git_credential, "a credential helper for git; `env` sets it up")
     made.add_argument("action")
@@ -136,7 +138,7 @@ def _serve(options: argparse.Namespace) -> int:
     try:
         _status(options)
         print("Ctrl-C ends them.", flush=True)
-        while all(processes.find(home, service) for service in SERVICES):
+        while all(processes.find(home, service) for service in home.services):
             time.sleep(1)
     except KeyboardInterrupt:
         return 0
@@ -154,7 +156,7 @@ def _stop(_: argparse.Namespace) -> int:
 def _status(_: argparse.Namespace) -> int:
     home = Home()
     well = True
-    for service in SERVICES:
+    for service in home.services:
         process = processes.find(home, service)
         answers = processes.healthy(home, service)
         well = well and answers
@@ -186,7 +188,7 @@ def _reset(_: argparse.Namespace) -> int:
     home = Home()
     if not home.exists:
         raise UsageError("there is no rehearsal; `make rehearsal` makes one")
-    for service in SERVICES:
+    for service in home.services:
         if processes.healthy(home, service):
             try:
                 processes.control(home, service, "POST", "reset")
@@ -211,7 +213,7 @@ def _env(_: argparse.Namespace) -> int:
 
 
 def _up(options: argparse.Namespace) -> int:
-    provision.up(Home(), (options.project or provision.project_folder()).absolute())
+    provision.up(Home(), (options.project or provision.project_folder()).absolute(), azure=options.azure)
     return 0
 
 

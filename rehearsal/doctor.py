@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from rehearsal import processes, toolchain
-from rehearsal.home import CHECKOUT, SERVICES, Home
+from rehearsal.home import CHECKOUT, Home
 from rehearsal.toolchain import compute
 
 _PYTHON = (3, 11)
@@ -82,7 +82,7 @@ def _services(home: Home) -> list[tuple[str, bool]]:
     if not home.exists:
         return [(f"no rehearsal in {home.path}; `make rehearsal` makes one", True)]
     findings = []
-    for service in SERVICES:
+    for service in home.services:
         process = processes.find(home, service)
         if process is None:
             findings.append((f"{service}: not running; `make rehearsal` starts it", True))

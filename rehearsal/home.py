@@ -10,11 +10,12 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias
 
-Service: TypeAlias = Literal["azuredevops", "databricks"]
-SERVICES: tuple[Service, ...] = get_args(Service)
-Process: TypeAlias = Literal["azuredevops", "databricks", "agent"]
+Service: TypeAlias = Literal["azuredevops", "databricks", "azure"]
+SERVICES: tuple[Service, ...] = ("azuredevops", "databricks")
+"""What every rehearsal has; Azure is there for who asks for it (`make rehearsal-azure`)."""
+Process: TypeAlias = Literal["azuredevops", "databricks", "azure", "agent"]
 """What runs in the background: the services, and the agent that executes pipelines."""
 
 USERS: dict[Service, tuple[str, ...]] = {
@@ -41,7 +42,7 @@ class Credentials:
     """The tokens of one rehearsal.
 
     Args:
-        control: for the control endpoints of both services.
+        control: for the control endpoints of the services.
         users: service -> user key -> token.
     """
 
@@ -118,6 +119,16 @@ class Home:
     def state(self, service: Service) -> Path:
         """Where the service keeps its state."""
         return self._folder("services") / service
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """Those that this rehearsal has."""
+        return (*SERVICES, "azure") if self.azure.exists() else SERVICES
+
+    @property
+    def azure(self) -> Path:
+        """What belongs to the stand-in of Azure: certificate, applications, and the command line with its settings."""
+        return self.path / "azure"
 
     @property
     def runs(self) -> Path:

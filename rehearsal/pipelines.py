@@ -71,7 +71,7 @@ def environment(home: Home, engine: Toolchain, inherited: Mapping[str, str] = os
     set_ = shell.variables(home, engine, inherited)
     kept = {name: value for name, value in inherited.items() if not name.startswith((*shell.FOREIGN, "GIT_CONFIG_"))}
     ours = engine.environment(home.agent / "pulumi")
-    names = ("NO_PROXY", "no_proxy", "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER")
+    names = ("NO_PROXY", "no_proxy", "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER", *shell.azure(home))
     ours |= {name: set_[name] for name in names}
     # Behind the front stands no virtual environment: the steps make their own.
     front = [home.commands, *engine.bin_directories, Path(sys.base_prefix) / "bin"]
@@ -84,9 +84,11 @@ def environment(home: Home, engine: Toolchain, inherited: Mapping[str, str] = os
 def _values(home: Home, purpose: str) -> dict[str, dict[str, object]]:
     """What an administrator puts into the group: variables by name, as the service takes them."""
     backend = f"{home.backend.as_uri()}?metadata=skip"
-    plain = {"DATABRICKS_HOST": home.workspace_host, "PULUMI_BACKEND_URL": backend}
+    plain = {"DATABRICKS_HOST": shell.workspace(home), "PULUMI_BACKEND_URL": backend}
     secret = {"PULUMI_CONFIG_PASSPHRASE": home.passphrase.read_text().strip()}
-    if purpose == _OAUTH:
+    if "azure" in home.services:
+        plain["DATABRICKS_AUTH_TYPE"] = "azure-cli"
+    elif purpose == _OAUTH:
         client, secret["DATABRICKS_CLIENT_SECRET"] = _new_secret(home, _USERS[purpose])
         plain |= {"DATABRICKS_AUTH_TYPE": "oauth-m2m", "DATABRICKS_CLIENT_ID": client}
     else:

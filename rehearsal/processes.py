@@ -1,4 +1,4 @@
-"""Starting and stopping the two services as processes of their own."""
+"""Starting and stopping the services as processes of their own."""
 
 import contextlib
 import importlib
@@ -17,7 +17,7 @@ import httpx
 import psutil
 
 from rehearsal import service as serving
-from rehearsal.home import CHECKOUT, HOME_VARIABLE, SERVICES, Home, Process, Service
+from rehearsal.home import CHECKOUT, HOME_VARIABLE, Home, Process, Service
 
 HEALTHY_WITHIN = 60.0
 """Seconds that a service may take to answer, on a machine that does other work."""
@@ -28,7 +28,7 @@ class ServiceError(Exception):
 
 
 def start(home: Home, ports: dict[Service, int] | None = None) -> dict[Service, bool]:
-    """Starts the services that don't run, and waits until both answer.
+    """Starts the services that don't run, and waits until all answer.
 
     Args:
         home: the rehearsal.
@@ -42,8 +42,8 @@ def start(home: Home, ports: dict[Service, int] | None = None) -> dict[Service, 
     """
     home.credentials  # noqa: B018 - makes them before two processes could
     with _alone(home):
-        started = {service: _start(home, service, (ports or {}).get(service)) for service in SERVICES}
-    for service in SERVICES:
+        started = {service: _start(home, service, (ports or {}).get(service)) for service in home.services}
+    for service in home.services:
         _wait_until_healthy(home, service)
     return started
 
@@ -52,7 +52,7 @@ def stop(home: Home) -> list[Process]:
     """Stops the agent and the services that run, and what they started; gives which."""
     if not home.path.exists():
         return []
-    names: tuple[Process, ...] = ("agent", *SERVICES)
+    names: tuple[Process, ...] = ("agent", *home.services)
     with _alone(home):
         running = [(name, process) for name in names if (process := find(home, name))]
         for _, process in running:
@@ -118,6 +118,12 @@ def control(home: Home, service: Service, method: str, path: str) -> Any:
 def serve_one(home: Home, service: Service, descriptor: int) -> None:
     """Serves in this process, on a listening socket that the starting process opened."""
     credentials = home.credentials
+    listener = socket.socket(fileno=descriptor)
+    # The server ends in order at SIGTERM, and then raises the signal once more for whoever waits for it: us.
+    signal.signal(signal.SIGTERM, _exit)
+    if service == "azure":
+        importlib.import_module("rehearsal.azure.serving").run(home, listener, credentials.control)
+        return
     module = importlib.import_module(f"rehearsal.{service}")
     options: dict[str, Any] = {"control_token": credentials.control, "credentials": credentials.users[service]}
     if service == "azuredevops":
@@ -125,14 +131,18 @@ def serve_one(home: Home, service: Service, descriptor: int) -> None:
     else:
         compute = importlib.import_module("rehearsal.databricks.compute").Compute
         options["compute"] = compute(runs=home.runs, data=home.data, clusters=home.clusters, mail=home.mail)
+        options["authority"] = lambda: _authority(home)
     app = module.create_app(home.state(service), **options)
-    listener = socket.socket(fileno=descriptor)
-    # The server ends in order at SIGTERM, and then raises the signal once more for whoever waits for it: us.
-    signal.signal(signal.SIGTERM, _exit)
     try:
         serving.server(app).run(sockets=[listener])
     finally:
         app.close()  # ends what it runs
+
+
+def _authority(home: Home) -> Any:
+    """Whose tokens Databricks believes: Azure's, as soon as it is there."""
+    port = home.port("azure")
+    return importlib.import_module("rehearsal.azure").authority(port) if port else None
 
 
 def _exit(*_: object) -> None:

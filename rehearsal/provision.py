@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import yaml
 
-from rehearsal import pipelines, processes, pulumi_command, shell, toolchain
+from rehearsal import connections, pipelines, processes, pulumi_command, shell, toolchain
 from rehearsal.home import CHECKOUT, Home
 
 STACKS = ("test", "prod")
@@ -29,8 +29,13 @@ def project_folder() -> Path:
     return Path(os.environ.get(PROJECT_VARIABLE) or CHECKOUT).absolute()
 
 
-def up(home: Home, project: Path) -> None:
+def up(home: Home, project: Path, *, azure: bool = False) -> None:
     """Everything: engine, services, stacks, and at the end what stands where.
+
+    Args:
+        home: the rehearsal.
+        project: the Pulumi project's folder.
+        azure: with service connections, too. A rehearsal that has them keeps them.
 
     Raises:
         ProvisionError: something is in the way, or Pulumi failed, having said why.
@@ -39,7 +44,10 @@ def up(home: Home, project: Path) -> None:
     started = time.monotonic()
     name = _project_name(project)
     engine = toolchain.ensure(lambda line: print(line, flush=True))
-    print("starting the stand-ins of Azure DevOps and Databricks", flush=True)
+    azure = azure or "azure" in home.services
+    if azure:
+        connections.install(home)
+    print(f"starting the stand-ins of Azure DevOps and Databricks{' and Azure' if azure else ''}", flush=True)
     processes.start(home)
     environment = shell.merged(home, engine)
     _clean_up_after_a_kill(home, project)
@@ -53,6 +61,8 @@ def up(home: Home, project: Path) -> None:
     outputs = {stack: _outputs(home, project, environment, stack) for stack in STACKS}
     owner = outputs[STACKS[0]]
     if "build_pipeline_id" in owner:
+        if azure:
+            connections.set_up(home, str(owner["project_id"]))
         pipelines.fill_variable_groups(home, str(owner["project_id"]))
         if pipelines.first_run(home, str(owner["project_id"]), int(str(owner["build_pipeline_id"]))):
             print(
@@ -61,6 +71,8 @@ def up(home: Home, project: Path) -> None:
             _up(home, project, environment, STACKS[0])
         pipelines.start(home, engine)
     print(_what_stands_where(home, outputs, time.monotonic() - started), flush=True)
+    if azure:
+        print(f"\n{connections.NEXT}", flush=True)
 
 
 def _up(home: Home, project: Path, environment: dict[str, str], stack: str) -> None:

@@ -103,6 +103,10 @@ class Controlled:
             await self._serve(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Who calls it by a name that isn't this machine's has come through the proxy, which ends TLS.
+        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").partition(":")[0]
+        if host and not host.startswith("127.") and host != "localhost":
+            scope = {**scope, "scheme": "https"}
         method, query = scope["method"], scope["query_string"].decode("latin-1")
         target = f"{scope['path']}?{query}" if query else scope["path"]
         fault = next((order for order in self._faults if order.takes(method, target)), None)

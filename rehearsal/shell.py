@@ -38,16 +38,37 @@ def variables(home: Home, toolchain: Toolchain, environment: Mapping[str, str] =
         "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
         "AZDO_ORG_SERVICE_URL": home.organization_url,
         "AZDO_PERSONAL_ACCESS_TOKEN": tokens["azuredevops"]["administrator"],
-        "DATABRICKS_HOST": home.workspace_host,
+        "DATABRICKS_HOST": workspace(home),
         "DATABRICKS_TOKEN": tokens["databricks"]["administrator"],
         "DATABRICKS_AUTH_TYPE": "pat",
     }
-    set_ |= _git(home)
+    set_ |= _git(home) | azure(home)
     # A proxy is for the outside; not every client leaves loopback alone by itself.
     for name in ("NO_PROXY", "no_proxy"):
         hosts = [each for each in environment.get(name, "").split(",") if each and each != "127.0.0.1"]
         set_[name] = ",".join([*hosts, "127.0.0.1"])
     return set_
+
+
+def workspace(home: Home) -> str:
+    """The workspace's URL as clients are told it: where there is Azure, by its name there."""
+    if "azure" not in home.services:
+        return home.workspace_host
+    from rehearsal.azure import serving  # noqa: PLC0415 - what it imports is for Azure alone
+
+    return f"https://{serving.WORKSPACE}"
+
+
+def azure(home: Home) -> dict[str, str]:
+    """What is to be set for the names of Azure; nothing in a rehearsal without it."""
+    port = home.port("azure")
+    if port is None:
+        return {}
+    from rehearsal.azure import serving  # noqa: PLC0415 - as above
+
+    # Its settings and who is signed in are the rehearsal's own, and nobody is told about its use.
+    own = {"AZURE_CONFIG_DIR": str(home.azure / "settings"), "AZURE_CORE_COLLECT_TELEMETRY": "false"}
+    return serving.variables(home.azure, port) | own
 
 
 def foreign(set_: Mapping[str, str], environment: Mapping[str, str] = os.environ) -> list[str]:

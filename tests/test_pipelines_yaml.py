@@ -16,6 +16,7 @@ from delivery.pulumi_cli import masker
 from delivery.venv import MARK
 from rehearsal.agent.language.compiler import compile_pipeline
 from rehearsal.agent.language.plan import ScriptStep, TaskStep, job_steps
+from rehearsal.agent.language.variables import GroupVariable
 
 ROOT = Path(__file__).parents[1]
 
@@ -65,7 +66,7 @@ def commands(path: str, connection: str = "") -> Iterator[tuple[str, ScriptStep 
     def read_file(name: str) -> str | None:
         file = ROOT / name.lstrip("/")
         text = file.read_text(encoding="utf-8") if file.is_file() else None
-        return text and text.replace('azureServiceConnection: ""', f'azureServiceConnection: "{connection}"')
+        return text and text.replace('ServiceConnection: ""', f'ServiceConnection: "{connection}"')
 
     pipeline = compile_pipeline(path, read_file, find_group=lambda _: {})
     for step in (step for stage in pipeline.stages for job in stage.jobs for step in job_steps(job)):
@@ -232,6 +233,21 @@ def test_a_command_gets_the_credentials_that_it_needs_and_no_other(path: str, co
         assert set(step.env) == NEEDED[command], command
         # Who is signed in to Azure by the task can read the state, and with `azure-cli` the workspace.
         assert isinstance(step, TaskStep) is bool(connection and NEEDED[command] & {*OF_THE_STATE, "DATABRICKS_TOKEN"})
+
+
+@pytest.mark.parametrize("path", [naming.BUILD_YAML, naming.RELEASE_YAML, naming.DRIFT_YAML])
+def test_where_the_secrets_of_a_group_are_read_the_service_connection_of_that_group_is_used(path: str) -> None:
+    def named(name: str) -> str | None:
+        text = (ROOT / name.lstrip("/")).read_text(encoding="utf-8")
+        return re.sub(r'(\w+)ServiceConnection: ""', r"\1ServiceConnection: of-\1", text)
+
+    pipeline = compile_pipeline(path, named, find_group=lambda _: {"purpose": GroupVariable("", secret=False)})
+    for stage in pipeline.stages:
+        for job in stage.jobs:
+            groups = {each.group for each in (*stage.variables, *job.variables) if each.group}
+            steps = (step for step in job_steps(job) if isinstance(step, TaskStep))
+            used = {step.inputs["azureSubscription"] for step in steps if step.task == "AzureCLI"}
+            assert used == {group.replace("databricks-cicd", "of") for group in groups}
 
 
 def test_what_a_command_may_ask_is_what_the_template_has_credentials_for() -> None:

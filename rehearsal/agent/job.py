@@ -6,6 +6,7 @@ the other, each with variables of its own, as the service makes a job of each of
 https://learn.microsoft.com/azure/devops/pipelines/process/deployment-jobs#descriptions-of-lifecycle-hooks
 """
 
+import contextlib
 import platform
 import threading
 import time
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 
 from rehearsal.agent.client import AgentClient, RestClient, ServiceAwayError, ServiceRefusalError
 from rehearsal.agent.context import Cancellation, JobContext, PostStep, Settings, worse
-from rehearsal.agent.directories import AgentDirectories, JobDirectories
+from rehearsal.agent.directories import AgentDirectories, JobDirectories, remove
 from rehearsal.agent.feed import Feed, Record, now
 from rehearsal.agent.job_variables import VERSION, job_variables
 from rehearsal.agent.language.conditions import Result
@@ -91,6 +92,9 @@ class _Run:
             self._tell_fault(traceback.format_exc())
         finally:
             end_marked(self._mark())
+            # Cleaned after each job, as documented for Agent.TempDirectory: scripts and sign-ins have been there.
+            with contextlib.suppress(OSError):
+                remove(self._machine.directories.temp)
             ended.set()
             for thread in threads:
                 thread.join()

@@ -85,6 +85,17 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """A service connection that steps name: what it signs in with, and what else is kept with it."""
+
+    id: str
+    name: str
+    scheme: str
+    parameters: Mapping[str, str] = field(repr=False)
+    data: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
     """A job for an agent.
 
@@ -100,6 +111,7 @@ class JobRequest:
             aren't there are added, as the least important. No log shows them.
         repositories: by alias; `self` is the pipeline's own.
         pipelines: the runs behind the pipeline resources, by alias.
+        connections: the service connections that the steps name.
         steps: of a regular job.
         hooks, on_success, on_failure: of a deployment job.
         output_prefix: what the names of output variables begin with: see the function of this name.
@@ -123,6 +135,7 @@ class JobRequest:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     repositories: Mapping[str, Repository]
     pipelines: Mapping[str, PipelineRun] = field(default_factory=dict)
+    connections: tuple[Connection, ...] = ()
     steps: tuple[Step, ...] = ()
     hooks: tuple[Hook, ...] = ()
     on_success: Hook | None = None
@@ -158,6 +171,7 @@ class JobRequest:
                 "variables": tuple(variable_from_json(each) for each in document["variables"]),
                 "repositories": {alias: Repository(**each) for alias, each in document["repositories"].items()},
                 "pipelines": {alias: PipelineRun(**each) for alias, each in document["pipelines"].items()},
+                "connections": tuple(Connection(**each) for each in document["connections"]),
                 "steps": tuple(step_from_json(each) for each in document["steps"]),
                 "hooks": tuple(_hook_from_json(each) for each in document["hooks"]),
                 "on_success": _hook_from_json(document["on_success"]) if document["on_success"] else None,

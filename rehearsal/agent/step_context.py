@@ -147,6 +147,7 @@ class StepContext:
         environment: Mapping[str, str] | None = None,
         quiet: bool = False,
         stderr_is_error: bool = False,
+        beside: str = "",
     ) -> int:
         """Runs a process to its end; gives its exit code.
 
@@ -156,6 +157,7 @@ class StepContext:
             environment: added to that of the step.
             quiet: its output isn't logging commands, and isn't shown unless it fails.
             stderr_is_error: each line of its standard error is an error in the log.
+            beside: a name, for a process that runs while another one of the step does: neither ends the other.
 
         Raises:
             TaskFailedError: there is no such program or folder.
@@ -171,7 +173,7 @@ class StepContext:
                 command,
                 folder=folder,
                 environment={**self.environment(), **(environment or {})},
-                mark=f"{self.job.mark}/{self.record.id}",
+                mark=f"{self.job.mark}/{self.record.id}{f'/{beside}' if beside else ''}",
                 output=held.append if quiet else self.line,
                 errors=self._error_line if stderr_is_error else None,
             )

@@ -20,7 +20,7 @@ from rehearsal.azuredevops.errors import ServiceError, invalid, missing_value
 from rehearsal.store import Document, Store, secret_key
 
 if TYPE_CHECKING:
-    from rehearsal.azuredevops.issuer import Issuer
+    from rehearsal.openid import Issuer
 
 ORGANIZATION = "rehearsal"
 _NAMESPACE = uuid.UUID("6c7b5f6e-3f0a-4a53-9d5a-52f3b4c2a9d1")
@@ -76,7 +76,7 @@ class Service:
     @cached_property
     def issuer(self) -> "Issuer":
         """Signs the tokens by which jobs say to other services who they are."""
-        from rehearsal.azuredevops.issuer import Issuer  # noqa: PLC0415 - few need it, and it takes long to import
+        from rehearsal.openid import Issuer  # noqa: PLC0415 - few need it, and it takes long to import
 
         return Issuer()
 

@@ -1,12 +1,13 @@
 """Service connections: https://learn.microsoft.com/rest/api/azure/devops/serviceendpoint/endpoints.
 
-Nothing is connected here. They are kept, so that pipelines can be allowed to use them and checks can guard them.
+They are kept, pipelines are allowed to use them, checks guard them, and a job that names one is told what to sign in
+with: those with workload identity federation hold no secret, and `oidc.py` makes tokens for them.
 """
 
 from starlette.responses import JSONResponse
 
 from rehearsal.azuredevops import identities, permissions
-from rehearsal.azuredevops.context import Call, by_name, new_id
+from rehearsal.azuredevops.context import ORGANIZATION, Call, by_name, new_id
 from rehearsal.azuredevops.errors import ServiceError, invalid, missing_value
 from rehearsal.azuredevops.permissions import PROJECT
 from rehearsal.azuredevops.projects import find_project, project_of
@@ -29,6 +30,20 @@ def find(call: Call, project_id: str, id_: str) -> Document | None:
     return call.store.get("endpoint", f"{project_id}/{id_.lower()}")
 
 
+FEDERATION = "WorkloadIdentityFederation"
+"""The authorization scheme of connections that hold no secret."""
+
+
+def issuer(origin: str) -> str:
+    """Who makes the organisation's identity tokens. On a host of its own in the real service: vstoken.dev.azure.com."""
+    return f"{origin}/vstoken/{identities.HOST_ID}"
+
+
+def subject(project: Document, endpoint: Document) -> str:
+    """Whom a token for a connection is about."""
+    return f"sc://{ORGANIZATION}/{project['name']}/{endpoint['body']['name']}"
+
+
 def _shown(call: Call, endpoint: Document) -> Document:
     creator = call.store.get("identity", endpoint["createdBy"])
     body = endpoint["body"]
@@ -37,6 +52,13 @@ def _shown(call: Call, endpoint: Document) -> Document:
     known = ("tenantid", "serviceprincipalid", "username", "scope")
     given = authorization.get("parameters") or {}
     authorization["parameters"] = {name: value if name.lower() in known else None for name, value in given.items()}
+    project = call.store.get("project", endpoint["project"])
+    if authorization.get("scheme") == FEDERATION and project is not None:
+        # What the application has to trust.
+        authorization["parameters"] |= {
+            "workloadIdentityFederationIssuer": issuer(call.origin),
+            "workloadIdentityFederationSubject": subject(project, endpoint),
+        }
     return {
         "data": {},
         "description": "",

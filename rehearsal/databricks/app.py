@@ -30,6 +30,7 @@ from rehearsal.databricks import (
 from rehearsal.databricks.auth import Tokens
 from rehearsal.databricks.calls import Call, Endpoint
 from rehearsal.databricks.compute import Compute
+from rehearsal.databricks.entra import Authority, EntraTokens
 from rehearsal.databricks.errors import ApiError, ScimError
 from rehearsal.databricks.notifications import ORG_ID
 from rehearsal.databricks.oauth import TokenEndpoint
@@ -85,7 +86,12 @@ class Service(Controlled):
 
 
 def create_app(
-    state: Path, *, control_token: str, credentials: Mapping[str, str], compute: Compute | None = None
+    state: Path,
+    *,
+    control_token: str,
+    credentials: Mapping[str, str],
+    compute: Compute | None = None,
+    authority: Callable[[], Authority | None] = lambda: None,
 ) -> Service:
     """The Databricks stand-in: one workspace.
 
@@ -94,12 +100,14 @@ def create_app(
         control_token: what the control endpoints below `/_rehearsal/` ask for.
         credentials: the token of each user key of `users.py`.
         compute: where and with which programs jobs run; by default in the folder of the state, on Spark.
+        authority: whose tokens get service principals in, if anybody's.
 
     Raises:
         ValueError: a credential is of no known user.
     """
     store = Store(state / "databricks.sqlite")
-    tokens = Tokens(credentials)
+    entra = EntraTokens(authority)
+    tokens = Tokens(credentials, entra)
     compute = compute or Compute.below(state)
     if store.get("login", "administrator") is None:
         _reset(store)
@@ -108,6 +116,7 @@ def create_app(
     service = Starlette(
         routes=[
             Route("/.well-known/databricks-config", _host_metadata),
+            Route("/aad/auth", entra.sign_in),
             *TokenEndpoint(store).routes,
             *(Route(each.path, front.endpoint(each), methods=[each.method]) for each in _ENDPOINTS),
             *Pages(store, tokens, compute).routes,

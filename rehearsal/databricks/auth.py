@@ -1,4 +1,5 @@
-"""Who makes a request: bearer tokens, of a person, of a run, or of a service principal that has signed in (`oauth.py`).
+"""Who makes a request: bearer tokens, of a person, of a run, or of a service principal that has signed in (`oauth.py`,
+or `entra.py` for Azure's own).
 
 The answers are the service's own: a number as `error_code`, because its front end makes them
 (github.com/databricks/databricks-sdk-go/issues/917 shows the one for a wrong token).
@@ -10,8 +11,9 @@ import time
 from collections.abc import Mapping
 
 from rehearsal.databricks import principals
+from rehearsal.databricks.entra import EntraTokens
 from rehearsal.databricks.errors import ApiError
-from rehearsal.databricks.principals import Caller
+from rehearsal.databricks.principals import SERVICE_PRINCIPAL, Caller
 from rehearsal.databricks.users import EXPIRED_KEY, SEEDS, USER_KEYS
 from rehearsal.store import Document, Store, secret_key
 
@@ -21,15 +23,17 @@ class Tokens:
 
     Args:
         credentials: the token of each user key.
+        entra: knows the tokens of Azure.
 
     Raises:
         ValueError: a key is none of the users'.
     """
 
-    def __init__(self, credentials: Mapping[str, str]) -> None:
+    def __init__(self, credentials: Mapping[str, str], entra: EntraTokens) -> None:
         unknown = sorted(set(credentials) - set(USER_KEYS))
         if unknown:
             raise ValueError(f"no such user: {', '.join(unknown)}; there are: {', '.join(USER_KEYS)}")
+        self._entra = entra
         self._credentials = [(key, token.encode()) for key, token in credentials.items()]
 
     def caller(self, store: Store, authorization: str | None) -> Caller:
@@ -50,6 +54,10 @@ class Tokens:
         issued = store.get("run_token", hashed) or store.get("oauth_token", hashed)
         if issued is not None:
             return _issued(store, issued)
+        application = self._entra.application(token.strip())
+        if application is not None:
+            known = principals.find(store, SERVICE_PRINCIPAL, application)
+            return _issued(store, {"kind": SERVICE_PRINCIPAL, "id": known["id"] if known else ""})
         key = next((key for key, known in self._credentials if hmac.compare_digest(known, given)), None)
         login = store.get("login", key) if key else None
         document = store.get(login["kind"], login["id"]) if login else None
@@ -65,7 +73,7 @@ class Tokens:
 
 
 def _issued(store: Store, token: Document) -> Caller:
-    """The identity of a token that the service has made. It is kept as a hash.
+    """The identity of a token that the service, or Azure, has made. The service's own is kept as a hash.
 
     A run's is valid as long as the task's attempt, and is deleted then; one of OAuth until the time that it says.
     """

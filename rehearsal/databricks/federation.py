@@ -5,16 +5,13 @@ be those of a policy, and the signature that of a key which the issuer publishes
 """
 
 import json
-from typing import Any
 
 import httpx
 import jwt
 
+from rehearsal import openid
 from rehearsal.databricks.errors import OAuthError
 from rehearsal.store import Document
-
-_ALGORITHMS = ["RS256", "ES256"]
-_SECONDS = 5
 
 
 def verify(token: str, policies: list[Document]) -> None:
@@ -28,33 +25,30 @@ def verify(token: str, policies: list[Document]) -> None:
         OAuthError: none does; it says why.
     """
     try:
-        claims = jwt.decode(token, options={"verify_signature": False})
-        header = jwt.get_unverified_header(token)
-    except jwt.InvalidTokenError as error:
+        claims, _ = openid.unverified(token)
+    except ValueError as error:
         raise OAuthError("invalid_request", f"subject_token is no JSON Web Token: {error}") from None
-    fitting = (
+    fitting = [
         each
         for each in policies
         if each["issuer"] == claims.get("iss") and each["subject"] == claims.get(each["subject_claim"])
-    )
-    policy = next(fitting, None)
-    if policy is None:
+    ]
+    if not fitting:
         shown = f"issuer {claims.get('iss')}, subject {claims.get('sub')}"
         raise OAuthError("invalid_grant", f"No federation policy of the service principal is for the token: {shown}")
-    try:
-        keys = jwt.PyJWKSet.from_dict(_keys(policy))
-        key = keys[header.get("kid", "")]
-        jwt.decode(token, key, algorithms=_ALGORITHMS, audience=policy["audiences"], issuer=policy["issuer"])
-    except (jwt.PyJWTError, KeyError, httpx.HTTPError, ValueError) as error:
-        raise OAuthError("invalid_grant", f"The token isn't accepted: {error}") from None
+    for policy in fitting:
+        try:
+            openid.verify(token, _keys(policy), issuer=policy["issuer"], audiences=policy["audiences"])
+        except (jwt.PyJWTError, KeyError, httpx.HTTPError, ValueError) as error:
+            if policy is fitting[-1]:
+                raise OAuthError("invalid_grant", f"The token isn't accepted: {error}") from None
+        else:
+            return
 
 
-def _keys(policy: Document) -> dict[str, Any]:
+def _keys(policy: Document) -> Document:
     """The keys that the policy has, or that the issuer publishes: on this machine, see `principal_credentials.py`."""
     if policy.get("jwks_json"):
         return dict(json.loads(policy["jwks_json"]))
     address = policy.get("jwks_uri")
-    if not address:
-        configuration = httpx.get(f"{policy['issuer'].rstrip('/')}/.well-known/openid-configuration", timeout=_SECONDS)
-        address = configuration.raise_for_status().json()["jwks_uri"]
-    return dict(httpx.get(address, timeout=_SECONDS).raise_for_status().json())
+    return openid.keys_at(address) if address else openid.published_keys(policy["issuer"])

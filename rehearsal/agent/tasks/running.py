@@ -9,7 +9,7 @@ from rehearsal.agent.client import ServiceRefusalError
 from rehearsal.agent.language.plan import CheckoutStep, DownloadStep, PublishStep, ScriptStep, Step, TaskStep
 from rehearsal.agent.messages import JobRequest
 from rehearsal.agent.step_context import StepContext, TaskFailedError
-from rehearsal.agent.tasks import coverage, python_version, scripts, test_results
+from rehearsal.agent.tasks import azure_cli, coverage, python_version, scripts, test_results
 from rehearsal.agent.tasks.checkout import checkout, target
 from rehearsal.agent.tasks.inputs import InputError, Inputs
 from rehearsal.agent.tasks.known import CHECKOUT, KNOWN, Task, find
@@ -187,6 +187,7 @@ def _specific(step: StepContext, inputs: Inputs) -> tuple[int, str]:
 TASKS: Mapping[str, Run] = {
     "Bash@3": scripts.bash,
     "CmdLine@2": scripts.command_line,
+    "AzureCLI@2": azure_cli.run,
     "UsePythonVersion@0": python_version.use,
     "PublishTestResults@2": test_results.publish,
     "PublishCodeCoverageResults@1": coverage.publish,

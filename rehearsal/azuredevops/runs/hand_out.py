@@ -116,6 +116,7 @@ def _request(
         secrets={each.name: each.value for each in last.values() if each.secret},
         repositories=_repositories(service, evaluation, run, plan, job),
         pipelines={alias: _pipeline(service, each) for alias, each in run["pipelines"].items()},
+        connections=tuple(_connection(each) for each in resources.connections_of(service.store, project, job)),
         steps=job.steps if isinstance(job, RegularJob) else (),
         hooks=job.hooks if isinstance(job, DeploymentJob) else (),
         on_success=job.on_success if isinstance(job, DeploymentJob) else None,
@@ -125,6 +126,17 @@ def _request(
         cancel_timeout_minutes=job.cancel_timeout_minutes,
         workspace_clean=job.workspace_clean,
         environment=messages.Environment(id=environment["id"], name=environment["name"]) if environment else None,
+    )
+
+
+def _connection(endpoint: Document) -> messages.Connection:
+    body = endpoint["body"]
+    return messages.Connection(
+        id=endpoint["id"],
+        name=body["name"],
+        scheme=body["authorization"].get("scheme", ""),
+        parameters=body["authorization"].get("parameters") or {},
+        data=body.get("data") or {},
     )
 
 

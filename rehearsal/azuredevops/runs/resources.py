@@ -89,6 +89,13 @@ def _connections(job: Job) -> Iterable[tuple[Position, str]]:
                     yield step.position, value
 
 
+def connections_of(store: Store, project: Document, job: Job) -> list[Document]:
+    """The service connections that steps of a job name, each once."""
+    known = store.all("endpoint", f"{project['id']}/")
+    names = {name.casefold() for _, name in _connections(job)}
+    return [each for each in known if each["body"]["name"].casefold() in names]
+
+
 def of_stage(store: Store, project: Document, run: Document, plan: Pipeline, stage: Stage) -> list[Document]:
     """What a stage uses: `{"type": "environment|queue|variablegroup|endpoint", "id", "name"}`, each once."""
     found: dict[tuple[str, str], Document] = {}
@@ -109,11 +116,8 @@ def of_stage(store: Store, project: Document, run: Document, plan: Pipeline, sta
         queue = agents.queue_of(store, project["id"], name=pool_name(store, project, run, plan, stage, job=job))
         if queue is not None:
             add("queue", queue["id"], queue["name"])
-        known = store.all("endpoint", f"{project['id']}/")
-        for _, name in _connections(job):
-            for each in known:
-                if each["body"]["name"].casefold() == name.casefold():
-                    add("endpoint", each["id"], each["body"]["name"])
+        for each in connections_of(store, project, job):
+            add("endpoint", each["id"], each["body"]["name"])
     return list(found.values())
 
 

@@ -14,6 +14,7 @@ from databricks.sdk.service.jobs import Run, RunTask
 
 from rehearsal.databricks import create_app
 from rehearsal.databricks.compute import Compute
+from rehearsal.databricks.entra import Authority
 from rehearsal.service import Background
 from tests.rehearsal.databricks.clients import CONTROL_TOKEN, CREDENTIALS, Workspace
 
@@ -31,10 +32,15 @@ def fake_compute(folder: Path, **changes: Any) -> Compute:
 
 
 @contextmanager
-def served(state: Path, **changes: Any) -> Iterator[Workspace]:
+def served(state: Path, authority: Authority | None = None, **changes: Any) -> Iterator[Workspace]:
     """A stand-in whose runs are those of `fake_runner.py`, unless `changes` of its compute say otherwise."""
-    compute = fake_compute(state, **changes)
-    app = create_app(state, control_token=CONTROL_TOKEN, credentials=CREDENTIALS, compute=compute)
+    app = create_app(
+        state,
+        control_token=CONTROL_TOKEN,
+        credentials=CREDENTIALS,
+        compute=fake_compute(state, **changes),
+        authority=lambda: authority,
+    )
     with Background(app) as url, Workspace(url, state) as clients:
         yield clients
     app.close()

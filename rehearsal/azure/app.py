@@ -1,0 +1,32 @@
+"""The service as one application."""
+
+from pathlib import Path
+
+from starlette.applications import Starlette
+
+from rehearsal.azure import directory, resource_manager
+from rehearsal.azure.entra import Entra
+from rehearsal.service import Controlled
+
+
+class Azure(Controlled):
+    """The stand-in. It keeps nothing, so nothing has to be ended."""
+
+    def close(self) -> None:
+        """Ends nothing."""
+
+
+def create_app(folder: Path, *, control_token: str) -> Azure:
+    """The Azure stand-in: one tenant.
+
+    Args:
+        folder: holds who can sign in; see `directory.save`.
+        control_token: what the control endpoints below `/_rehearsal/` ask for.
+    """
+    entra = Entra(lambda: directory.load(folder))
+    return Azure(
+        Starlette(routes=[*resource_manager.routes(entra), *entra.routes]),
+        control_token=control_token,
+        reset=lambda: None,
+        error_page=lambda _: (b"", "text/plain"),
+    )

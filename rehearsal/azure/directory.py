@@ -1,0 +1,76 @@
+"""Who is known to the rehearsal's tenant: applications, and whom each of them trusts.
+
+An administrator says so (`rehearsal/connections.py`), in a file: the tenant has no interface of its own for it.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rehearsal.azuredevops.context import fixed_id
+from rehearsal.azuredevops.identities import TENANT_ID
+from rehearsal.azuredevops.oidc import AUDIENCE
+from rehearsal.store import Document
+
+SUBSCRIPTION_ID = fixed_id("subscription")
+SUBSCRIPTION = "Rehearsal"
+
+CONNECTIONS = {"preview": "previewer", "test": "deployer-test", "production": "deployer-production"}
+"""Purpose of a service connection -> the service principal of the workspace that it signs in as."""
+
+_FILE = "applications.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trust:
+    """A federated credential: whose tokens stand for the application.
+
+    https://learn.microsoft.com/entra/workload-id/workload-identity-federation-create-trust
+    """
+
+    issuer: str
+    subject: str
+    audience: str = AUDIENCE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Application:
+    """An application with its service principal.
+
+    Args:
+        id: the application id, which Databricks knows it by, too.
+        name: for people.
+        trusts: its federated credentials.
+        subscriptions: the subscriptions in which it has a role.
+    """
+
+    id: str
+    name: str
+    trusts: tuple[Trust, ...] = ()
+    subscriptions: tuple[str, ...] = (SUBSCRIPTION_ID,)
+
+
+def connection(purpose: str) -> str:
+    """The name of the service connection of a purpose, as it stands in `pipelines/settings/variables.yml`."""
+    return f"azure-{purpose}"
+
+
+def save(folder: Path, applications: list[Application]) -> None:
+    """Keeps who is known."""
+    fresh = folder / f"{_FILE}.new"
+    fresh.write_text(json.dumps([asdict(each) for each in applications], indent=1))
+    fresh.replace(folder / _FILE)
+
+
+def load(folder: Path) -> list[Application]:
+    """Who is known; nobody, as long as nothing was kept."""
+    file = folder / _FILE
+    return [_application(each) for each in json.loads(file.read_text())] if file.exists() else []
+
+
+def _application(document: Document) -> Application:
+    trusts = tuple(Trust(**each) for each in document["trusts"])
+    return Application(**document | {"trusts": trusts, "subscriptions": tuple(document["subscriptions"])})
+
+
+__all__ = ["AUDIENCE", "TENANT_ID", "Application", "Trust", "connection", "load", "save"]
