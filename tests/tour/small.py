@@ -163,15 +163,20 @@ def edit(file: Path, old: str, new: str) -> None:
     file.write_text(text, encoding="utf-8")
 
 
-def bring_up(folder: Path) -> Tour:
-    """The project on stand-ins of its own, with all that `make rehearsal` makes; nothing is built yet."""
+def bring_up(folder: Path, *options: str) -> Tour:
+    """The project on stand-ins of its own, with all that `make rehearsal` makes; nothing is built yet.
+
+    Args:
+        folder: for the project and the rehearsal.
+        options: of `python -m rehearsal up`.
+    """
     tour = Tour(folder, print)
     make(tour.project)
     (tour.project / ".venv").symlink_to(sys.prefix)
     try:
         _start_workspace(tour.home)
         processes.start(tour.home)
-        tour.python("-m", "rehearsal", "up", "--project", str(tour.project))
+        tour.python("-m", "rehearsal", "up", "--project", str(tour.project), *options)
     except BaseException:
         processes.stop(tour.home)
         raise
