@@ -88,7 +88,7 @@ def examine(project: Path, stacks: Sequence[str], project_name: str | None, prog
             findings.append(Finding(area=SETTINGS, name=f"Pulumi.{name}.yaml", state="ok", found=found))
     if read:
         progress.step("Azure DevOps")
-        findings += doctor_azure_devops.examine(read, kept, project_name, progress)
+        findings += doctor_azure_devops.examine(project, read, kept, project_name, progress)
         progress.step("Databricks")
         for each in read:
             findings += doctor_databricks.examine(each)

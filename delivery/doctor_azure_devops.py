@@ -6,9 +6,11 @@ manage stops the first `up`.
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from delivery import doctor_connections
 from delivery.azure_devops import AzureDevOps, AzureDevOpsError
 from delivery.console import Progress, UnusableError
 from delivery.doctor_finding import Finding, State
@@ -32,11 +34,12 @@ PURPOSE = "purpose"  # what `up` puts into a variable group; the rest is an admi
 
 
 def examine(
-    stacks: Sequence[Stack], kept: Mapping[str, Kept], project_name: str | None, progress: Progress
+    folder: Path, stacks: Sequence[Stack], kept: Mapping[str, Kept], project_name: str | None, progress: Progress
 ) -> list[Finding]:
     """Looks at the organisation and the project.
 
     Args:
+        folder: the one with Pulumi.yaml.
         stacks: whose settings count.
         kept: what the backend knows of stacks.
         project_name: the project, if not the one of the settings.
@@ -47,7 +50,7 @@ def examine(
         client = azure_devops_client(stacks[0], project_name, progress, attempts=ATTEMPTS)
         findings.append(_sign_in(client))
         # One by one, so that what was found is kept when the service fails at the next.
-        for finding in itertools.chain(_project(client, stacks, kept), _approvers(client, stacks)):
+        for finding in itertools.chain(_project(client, folder, stacks, kept), _approvers(client, stacks)):
             findings.append(finding)
     except UnusableError as error:
         [wrong] = error.mistakes
@@ -64,7 +67,7 @@ def _sign_in(client: AzureDevOps) -> Finding:
     )
 
 
-def _project(client: AzureDevOps, stacks: Sequence[Stack], kept: Mapping[str, Kept]) -> Iterator[Finding]:
+def _project(client: AzureDevOps, folder: Path, stacks: Sequence[Stack], kept: Mapping[str, Kept]) -> Iterator[Finding]:
     control = stacks[0].control_plane
     owner = next((each.name for each in stacks if each.owns_control_plane), None)
     is_up = owner is not None and owner in kept and kept[owner].resources > 0
@@ -95,7 +98,10 @@ def _project(client: AzureDevOps, stacks: Sequence[Stack], kept: Mapping[str, Ke
     repository = str((control.get("repository") or {}).get("name") or REPOSITORY)
     if is_up:
         yield from _comments(client, project, repository)
-        yield from _variable_groups(client, stacks, kept)
+        groups = {each["name"]: each for each in client.get_all("distributedtask/variablegroups")}
+        yield from _variable_groups(groups, stacks, kept)
+        filled = {purpose: groups.get(f"databricks-cicd-{purpose}", {}).get("variables", {}) for purpose in GROUPS}
+        yield from doctor_connections.examine(client, AREA, folder, filled)
     elif owner is not None:
         yield from _free_names(client, project, stacks, repository)
 
@@ -161,10 +167,9 @@ def _comments(client: AzureDevOps, project: Mapping[str, Any], repository: str) 
         yield _finding(name, "warning", f"{service} may not: previews aren't shown in pull requests", again)
 
 
-def _variable_groups(client: AzureDevOps, stacks: Sequence[Stack], kept: Mapping[str, Kept]) -> Iterator[Finding]:
+def _variable_groups(groups: Mapping[str, Any], stacks: Sequence[Stack], kept: Mapping[str, Kept]) -> Iterator[Finding]:
     """Whether an administrator has filled in what the pipelines sign in with."""
     environments = {each.environment for each in stacks if each.name in kept and kept[each.name].resources}
-    groups = {each["name"]: each for each in client.get_all("distributedtask/variablegroups")}
     for purpose in GROUPS:
         if purpose not in {*environments, "preview"}:
             continue

@@ -44,9 +44,12 @@ def up(home: Home, project: Path, *, azure: bool = False) -> None:
     started = time.monotonic()
     name = _project_name(project)
     engine = toolchain.ensure(lambda line: print(line, flush=True))
-    azure = azure or "azure" in home.services
+    had_azure = "azure" in home.services
+    azure = azure or had_azure
     if azure:
         connections.install(home)
+        if not had_azure:
+            processes.stop(home)  # an agent that runs already wouldn't know of it
     print(f"starting the stand-ins of Azure DevOps and Databricks{' and Azure' if azure else ''}", flush=True)
     processes.start(home)
     environment = shell.merged(home, engine)

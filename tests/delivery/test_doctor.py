@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from delivery.__main__ import main
+from delivery.doctor_connections import SETTINGS
 from rehearsal.databricks import create_app
 from rehearsal.service import Background
 from tests.delivery.azure_devops_service import CREDENTIALS as AZURE
@@ -63,7 +64,8 @@ class Desk:
         self.workspace = workspace
         self.folder = folder / "checkout"
         self.folder.mkdir()
-        for name in ("Pulumi.yaml", "Pulumi.test.yaml", "Pulumi.prod.yaml", "requirements.lock"):
+        (self.folder / SETTINGS).parent.mkdir(parents=True)
+        for name in ("Pulumi.yaml", "Pulumi.test.yaml", "Pulumi.prod.yaml", "requirements.lock", SETTINGS):
             shutil.copy(ROOT / name, self.folder / name)
         self.engine = folder / "engine"
         self.engine.mkdir()
@@ -76,6 +78,13 @@ class Desk:
     def stacks(self, **resources: int) -> None:
         listed = [{"name": f"organization/databricks-cicd/{name}", "resourceCount": n} for name, n in resources.items()]
         (self.engine / "stacks.json").write_text(json.dumps(listed))
+
+    def connections(self, **names: str) -> None:
+        """The service connections that the pipelines name, by purpose."""
+        file = self.folder / SETTINGS
+        for purpose, name in names.items():
+            key = f"{purpose}ServiceConnection: "
+            file.write_text(file.read_text().replace(f'{key}""', f"{key}{name}"))
 
     def append(self, stack: str, line: str) -> None:
         with (self.folder / f"Pulumi.{stack}.yaml").open("a") as file:
@@ -201,16 +210,33 @@ def test_a_stack_whose_lock_is_held_is_told(desk: Desk, capsys: pytest.CaptureFi
     assert "pulumi cancel --yes --stack test" in found["remedy"]
 
 
-def variable_group(desk: Desk, project: str, purpose: str, values: list[str]) -> None:
+def variable_group(desk: Desk, project: str, purpose: str, values: list[str], **plain: str) -> None:
     client = desk.organization.client(project)
     reference = {"id": client.get(f"/projects/{project}")["id"], "name": project}
     body = {
         "type": "Vsts",
         "name": f"databricks-cicd-{purpose}",
-        "variables": {name: {"value": "x", "isSecret": name.endswith("TOKEN")} for name in values},
+        "variables": {
+            **{name: {"value": "x", "isSecret": name.endswith("TOKEN")} for name in values},
+            **{name: {"value": value, "isSecret": False} for name, value in plain.items()},
+        },
         "variableGroupProjectReferences": [{"name": f"databricks-cicd-{purpose}", "projectReference": reference}],
     }
     client.post("/distributedtask/variablegroups", body)
+
+
+def connection(desk: Desk, project: str, name: str, scheme: str = "WorkloadIdentityFederation") -> str:
+    """A service connection of the project; gives its id."""
+    client = desk.organization.client(project)
+    reference = {"id": client.get(f"/projects/{project}")["id"], "name": project}
+    body = {
+        "name": name,
+        "type": "azurerm",
+        "url": "https://management.azure.com/",
+        "authorization": {"scheme": scheme, "parameters": {"tenantid": NOBODY, "serviceprincipalid": NOBODY}},
+        "serviceEndpointProjectReferences": [{"name": name, "projectReference": reference}],
+    }
+    return str(client.post("/serviceendpoint/endpoints", body)["id"])
 
 
 def group_of_the_project(desk: Desk, project: str, name: str) -> None:
@@ -255,6 +281,58 @@ def test_after_the_first_up_the_pipelines_needs_are_looked_at(desk: Desk, capsys
     assert found["variable group databricks-cicd-preview"]["found"] == "it has DATABRICKS_HOST, DATABRICKS_TOKEN"
     assert found["build identity may comment"]["state"] == "warning"
     assert "after the first run of a pipeline" in found["build identity may comment"]["remedy"]
+
+
+def test_the_service_connections_that_the_pipelines_name_are_looked_at(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = desk.organization.new_project()
+    client = desk.organization.client(project)
+    repository = client.post("git/repositories", {"name": "databricks-notebooks"})
+    ids = {}
+    for name in ("build", "release", "drift"):
+        body = {
+            "name": name,
+            "process": {"yamlFilename": f"{name}.yml", "type": 2},
+            "repository": {"id": repository["id"], "type": "TfsGit", "defaultBranch": "refs/heads/main"},
+        }
+        ids[name] = client.post("build/definitions", body)["id"]
+    variable_group(desk, project, "preview", ["purpose", "DATABRICKS_HOST"])
+    desk.stacks(test=40, prod=0)
+    desk.connections(preview="of-all", test="for-some", production="nowhere")
+    every = connection(desk, project, "of-all")
+    some = connection(desk, project, "for-some", scheme="ServicePrincipal")
+
+    def permit(id_: str, **body: object) -> None:
+        client.patch(f"pipelines/pipelinePermissions/endpoint/{id_}", body, api_version="7.1-preview.1")
+
+    permit(every, allPipelines={"authorized": True})
+    permit(some, pipelines=[{"id": ids["release"], "authorized": True}])
+    found = examined(desk, capsys, "--project-name", project)
+    assert found["service connection nowhere"]["state"] == "missing"
+    assert "workload identity federation" in found["service connection nowhere"]["remedy"]
+    assert "every pipeline of the project may use it" in found["service connection of-all"]["found"]
+    assert found["service connection of-all"]["state"] == "warning"
+    assert found["service connection for-some"]["found"] == "these pipelines may not use it yet: drift"
+    permit(some, pipelines=[{"id": ids["drift"], "authorized": True}])
+    permit(every, allPipelines={"authorized": False}, pipelines=[{"id": ids["build"], "authorized": True}])
+    found = examined(desk, capsys, "--project-name", project)
+    assert "a secret that ends one day" in found["service connection for-some"]["found"]
+    assert (found["service connection of-all"]["state"], found["service connection of-all"]["found"]) == (
+        "ok",
+        "build may use it",
+    )
+
+
+def test_who_signs_in_with_the_azure_cli_and_names_no_service_connection_is_told_so(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = desk.organization.new_project()
+    variable_group(desk, project, "preview", ["purpose", "DATABRICKS_HOST"], DATABRICKS_AUTH_TYPE="azure-cli")
+    desk.stacks(test=40, prod=0)
+    found = examined(desk, capsys, "--project-name", project)
+    assert "previewServiceConnection is empty" in found["service connection for preview"]["found"]
+    assert [name for name in found if name.startswith("service connection ")] == ["service connection for preview"]
 
 
 def test_an_identity_without_rights_learns_which_it_lacks(

@@ -1,0 +1,221 @@
+"""The stand-in of Azure: who gets a token, for what, and how its names are reached."""
+
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from rehearsal import azure, openid
+from rehearsal.azure import Application, Trust, entra, proxy, resource_manager, serving
+from rehearsal.azure.directory import AUDIENCE, SUBSCRIPTION_ID, TENANT_ID
+from rehearsal.databricks.entra import RESOURCE
+from rehearsal.databricks.users import SEEDS
+from rehearsal.home import Home
+from rehearsal.service import Background, listen
+from tests.rehearsal.databricks.run_helpers import served
+
+DEPLOYER = next(seed.name for seed in SEEDS if seed.key == "deployer-test")
+SUBJECT = "sc://contoso/Databricks CI-CD/azure"
+ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+ME = "/api/2.0/preview/scim/v2/Me"
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """The stand-in, and somebody whose tokens its application trusts."""
+
+    home: Home
+    issuer: str
+    signs: openid.Issuer
+    client: httpx.Client
+    port: int
+
+    def assertion(self, signs: openid.Issuer | None = None, **changes: Any) -> str:
+        """A token for the application, unless `changes` of its claims say otherwise."""
+        now = int(time.time())
+        claims = {"iss": self.issuer, "sub": SUBJECT, "aud": AUDIENCE, "nbf": now, "exp": now + 600} | changes
+        return (signs or self.signs).signed(claims)
+
+    def ask(self, assertion: str, tenant: str = TENANT_ID, **changes: str) -> httpx.Response:
+        """Asks for an access token for Databricks."""
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": DEPLOYER,
+            "client_assertion_type": ASSERTION,
+            "client_assertion": assertion,
+            "scope": f"{RESOURCE}/.default",
+        }
+        return self.client.post(f"https://{entra.HOST}/{tenant}/oauth2/v2.0/token", data=form | changes)
+
+    def token(self, scope: str = f"{RESOURCE}/.default") -> str:
+        return str(self.ask(self.assertion(), scope=scope).raise_for_status().json()["access_token"])
+
+
+@pytest.fixture(scope="module")
+def tenant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
+    home, signs = Home(tmp_path_factory.mktemp("home")), openid.Issuer()
+
+    async def configuration(request: Request) -> Response:
+        base = str(request.base_url).rstrip("/")
+        return JSONResponse(openid.configuration(base, f"{base}/keys"))
+
+    async def keys(_: Request) -> Response:
+        return JSONResponse(signs.keys())
+
+    certificate = serving.certificate_in(home.azure)
+    trusted = ssl.create_default_context(cafile=str(certificate.bundle))
+    issuing = Starlette(routes=[Route(openid.CONFIGURATION, configuration), Route("/keys", keys)])
+    app = azure.create_app(home.azure, control_token=home.credentials.control)
+    with listen() as listener, Background(issuing) as issuer, Background(app) as url:
+        port, own = listener.getsockname()[1], int(url.rpartition(":")[2])
+        trust = Trust(issuer=issuer, subject=SUBJECT)
+        azure.save(home.azure, [Application(id=DEPLOYER, name="deployer-test", trusts=(trust,))])
+        with (
+            proxy.Background(listener, serving.routes(home.azure, own, home)),
+            httpx.Client(proxy=f"http://127.0.0.1:{port}", verify=trusted, trust_env=False) as client,
+        ):
+            yield Tenant(home, issuer, signs, client, port)
+
+
+def test_a_token_of_who_is_trusted_becomes_an_access_token_that_azure_takes(tenant: Tenant) -> None:
+    token = tenant.token(f"{entra.MANAGEMENT}/.default")
+    claims, _ = openid.unverified(token)
+    assert (claims["appid"], claims["tid"], claims["aud"]) == (DEPLOYER, TENANT_ID, entra.MANAGEMENT)
+    url = f"https://{resource_manager.HOST}/subscriptions"
+    [shown] = tenant.client.get(url, headers={"Authorization": f"Bearer {token}"}).raise_for_status().json()["value"]
+    assert shown["subscriptionId"] == SUBSCRIPTION_ID
+    for other in (f"Bearer {tenant.token()}", "Bearer x", f"Basic {token}", ""):
+        assert tenant.client.get(url, headers={"Authorization": other}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("claims", "form", "number"),
+    [
+        ({"iss": "http://127.0.0.1:9"}, {}, 700211),
+        ({"sub": "sc://contoso/Databricks CI-CD/other"}, {}, 700213),
+        ({"aud": "another"}, {}, 700212),
+        ({"exp": 1, "nbf": 0}, {}, 700024),
+        ({"nbf": 4_000_000_000, "exp": 4_000_000_600}, {}, 700024),
+        ({}, {"client_id": "00000000-0000-0000-0000-000000000000"}, 700016),
+        ({}, {"client_assertion": "no token"}, 50027),
+        ({}, {"client_assertion_type": "", "client_secret": "guessed"}, 7000215),
+        ({}, {"client_assertion_type": ""}, 7000218),
+        ({}, {"scope": "https://nowhere.example/.default"}, 500011),
+        ({}, {"grant_type": "password"}, 70003),
+    ],
+)
+def test_everybody_else_is_refused_with_entras_own_number(
+    tenant: Tenant, claims: dict[str, Any], form: dict[str, str], number: int
+) -> None:
+    answer = tenant.ask(tenant.assertion(**claims), **form)
+    assert answer.is_client_error
+    assert answer.json()["error_codes"] == [number]
+    assert answer.json()["error_description"].startswith(f"AADSTS{number}: ")
+
+
+def test_a_token_that_somebody_else_has_signed_is_refused(tenant: Tenant) -> None:
+    forged = openid.Issuer()
+    assert tenant.ask(tenant.assertion(forged)).json()["error_codes"] == [700027]
+
+
+def test_another_tenant_is_not_there(tenant: Tenant) -> None:
+    assert tenant.ask(tenant.assertion(), tenant="contoso").json()["error_codes"] == [90002]
+    missing = tenant.client.get(f"https://{entra.HOST}/contoso/v2.0/.well-known/openid-configuration")
+    assert missing.json()["error_codes"] == [90002]
+
+
+def test_the_workspace_knows_the_service_principal_by_its_token_and_no_other_token(
+    tenant: Tenant, tmp_path: Path
+) -> None:
+    with served(tmp_path, azure.authority(tenant.port)) as workspace:
+
+        def known_as(token: str) -> httpx.Response:
+            return workspace.plain("GET", ME, headers={"Authorization": f"Bearer {token}"})
+
+        assert known_as(tenant.token()).json()["userName"] == DEPLOYER
+        for other in (
+            tenant.token(f"{entra.MANAGEMENT}/.default"),
+            tenant.assertion(),
+            openid.Issuer().signed(openid.unverified(tenant.token())[0]),
+        ):
+            assert known_as(other).status_code == 403
+        token = tenant.token()
+        [deployer] = [each for each in workspace.sdk().service_principals.list() if each.application_id == DEPLOYER]
+        workspace.sdk().service_principals.delete(str(deployer.id))
+        assert known_as(token).status_code == 403, "who is deleted in the workspace gets in no more"
+        login = workspace.plain("GET", "/aad/auth")
+        assert (login.status_code, TENANT_ID in login.headers["location"]) == (302, True)
+
+
+def test_a_workspace_without_azure_takes_no_such_token(tenant: Tenant, tmp_path: Path) -> None:
+    with served(tmp_path) as workspace:
+        answer = workspace.plain("GET", ME, headers={"Authorization": f"Bearer {tenant.token()}"})
+        assert answer.status_code == 403
+        assert workspace.plain("GET", "/aad/auth").status_code == 404
+
+
+def test_the_workspace_answers_to_its_name_in_azure_and_calls_itself_by_it(tenant: Tenant, tmp_path: Path) -> None:
+    name = f"https://{serving.WORKSPACE}"
+    with pytest.raises(httpx.ProxyError, match="502"):
+        tenant.client.get(f"{name}/.well-known/databricks-config")
+    with served(tmp_path) as workspace:
+        tenant.home.set_port("databricks", int(workspace.url.rpartition(":")[2]))
+        told = tenant.client.get(f"{name}/.well-known/databricks-config").raise_for_status().json()
+        assert told["oidc_endpoint"] == f"{name}/oidc"
+        (tenant.home.path / "ports.json").unlink()
+
+
+def test_the_proxy_reaches_other_names_only_as_it_is_told_to(tenant: Tenant) -> None:
+    with pytest.raises(httpx.ProxyError, match="403"):
+        tenant.client.get("https://localhost:9/")
+
+
+async def _hello(request: Request) -> Response:
+    return PlainTextResponse(f"{request.url.scheme} {request.headers['host']}")
+
+
+@pytest.mark.parametrize("behind", [False, True], ids=["itself", "through another proxy"])
+def test_other_names_are_connected_as_they_are_asked_for(tenant: Tenant, behind: bool) -> None:
+    certificate = serving.certificate_in(tenant.home.azure)
+    with (
+        listen() as first,
+        listen() as second,
+        Background(Starlette(routes=[Route("/", _hello)])) as url,
+    ):
+        port = int(url.rpartition(":")[2])
+        outside = proxy.Routes(names={}, own=port, trusted=certificate.context)
+        inner = f"http://127.0.0.1:{second.getsockname()[1]}" if behind else ""
+        routes = proxy.Routes(names={}, own=port, trusted=certificate.context, upstream=inner)
+        with (
+            proxy.Background(second, outside),
+            proxy.Background(first, routes),
+            socket.create_connection(first.getsockname()) as connection,
+        ):
+            connection.sendall(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+            answer = b"".join(iter(lambda: connection.recv(1000), b""))
+        assert answer.endswith(b"http 127.0.0.1")
+
+
+def test_the_certificates_key_is_its_owners_alone_and_what_was_believed_stays_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company = tmp_path / "company.pem"
+    company.write_text("the company's own\n")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(company))
+    made = serving.certificate_in(tmp_path / "azure")
+    assert made.key.stat().st_mode & 0o777 == 0o600
+    assert made.bundle.read_text().startswith("the company's own\n")
+    before = made.file.read_bytes()
+    assert serving.certificate_in(tmp_path / "azure").file.read_bytes() == before
