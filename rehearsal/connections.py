@@ -4,7 +4,6 @@ Three connections with workload identity federation in the project, each permitt
 application for each, which trusts it; and Microsoft's own `az` on the agent, which finds the stand-in of Azure.
 """
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import httpx
 
 from rehearsal.azure import directory, serving
 from rehearsal.azure.directory import Application, Trust
+from rehearsal.azuredevops.identities import TENANT_ID
 from rehearsal.azuredevops.service_endpoints import FEDERATION
 from rehearsal.databricks.users import SEEDS
 from rehearsal.home import CHECKOUT, Home
@@ -96,7 +96,7 @@ def _connection(client: httpx.Client, project: str, name: str, application: str)
     """The connection with this name; made when it is missing."""
     query = {"endpointNames": name}
     found = client.get(f"{project}/_apis/serviceendpoint/endpoints", params=query).raise_for_status().json()["value"]
-    with contextlib.suppress(IndexError):
+    if found:
         return dict(found[0])
     body = {
         "name": name,
@@ -104,7 +104,7 @@ def _connection(client: httpx.Client, project: str, name: str, application: str)
         "url": "https://management.azure.com/",
         "authorization": {
             "scheme": FEDERATION,
-            "parameters": {"tenantid": directory.TENANT_ID, "serviceprincipalid": application},
+            "parameters": {"tenantid": TENANT_ID, "serviceprincipalid": application},
         },
         "data": {
             "environment": "AzureCloud",

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rehearsal.azuredevops.context import fixed_id
-from rehearsal.azuredevops.identities import TENANT_ID
 from rehearsal.azuredevops.oidc import AUDIENCE
 from rehearsal.store import Document
 
@@ -71,6 +70,3 @@ def load(folder: Path) -> list[Application]:
 def _application(document: Document) -> Application:
     trusts = tuple(Trust(**each) for each in document["trusts"])
     return Application(**document | {"trusts": trusts, "subscriptions": tuple(document["subscriptions"])})
-
-
-__all__ = ["AUDIENCE", "TENANT_ID", "Application", "Trust", "connection", "load", "save"]

@@ -19,7 +19,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from rehearsal import openid
-from rehearsal.azure.directory import TENANT_ID, Application
+from rehearsal.azure.directory import Application
+from rehearsal.azuredevops.identities import TENANT_ID
 from rehearsal.databricks.entra import RESOURCE as DATABRICKS
 from rehearsal.databricks.entra import Authority
 from rehearsal.store import Document

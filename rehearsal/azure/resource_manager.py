@@ -7,8 +7,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from rehearsal.azure.directory import SUBSCRIPTION, TENANT_ID
+from rehearsal.azure.directory import SUBSCRIPTION
 from rehearsal.azure.entra import MANAGEMENT, Entra
+from rehearsal.azuredevops.identities import TENANT_ID
 
 HOST = "management.azure.com"
 

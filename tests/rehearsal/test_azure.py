@@ -17,7 +17,9 @@ from starlette.routing import Route
 
 from rehearsal import azure, openid
 from rehearsal.azure import Application, Trust, entra, proxy, resource_manager, serving
-from rehearsal.azure.directory import AUDIENCE, SUBSCRIPTION_ID, TENANT_ID
+from rehearsal.azure.directory import SUBSCRIPTION_ID
+from rehearsal.azuredevops.identities import TENANT_ID
+from rehearsal.azuredevops.oidc import AUDIENCE
 from rehearsal.databricks.entra import RESOURCE
 from rehearsal.databricks.users import SEEDS
 from rehearsal.home import Home

@@ -17,6 +17,7 @@ from rehearsal.agent.client import ServiceAwayError, ServiceRefusalError
 from rehearsal.agent.messages import Connection
 from rehearsal.agent.step_context import StepCanceledError, StepContext, StepTimedOutError, TaskFailedError
 from rehearsal.agent.tasks.inputs import Inputs
+from rehearsal.agent.tasks.scripts import bash_program
 
 _FEDERATION = "WorkloadIdentityFederation"
 _NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
@@ -127,7 +128,7 @@ def run(step: StepContext, inputs: Inputs) -> None:
         if inputs.flag("addSpnToEnvironment"):
             names = {"servicePrincipalId": session.application, "tenantId": session.tenant, "idToken": token}
             environment |= names
-        command = [_bash(), str(script), *shlex.split(inputs["scriptArguments"])]
+        command = [bash_program(), str(script), *shlex.split(inputs["scriptArguments"])]
         strict = inputs.flag("failOnStandardError")
         with _kept_active(session, wanted=inputs.flag("keepAzSessionActive")):
             code = step.run(command, folder, environment=environment, stderr_is_error=strict)
@@ -211,10 +212,3 @@ def _sign_out(session: _Session) -> None:
         session.step.warning(f"The following error occurred while logging out: {error}")
     except (StepCanceledError, StepTimedOutError):
         return
-
-
-def _bash() -> str:
-    found = shutil.which("bash")
-    if found is None:
-        raise TaskFailedError("Unable to locate executable file: 'bash'")
-    return found

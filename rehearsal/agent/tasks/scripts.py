@@ -32,7 +32,7 @@ def bash(step: StepContext, inputs: Inputs) -> None:
     if not file.is_file():
         raise TaskFailedError(f"Invalid file path '{inputs['filePath']}'.")
     step.output(_BANNER)
-    _run(step, inputs, [_bash(), str(file), *shlex.split(inputs["arguments"])])
+    _run(step, inputs, [bash_program(), str(file), *shlex.split(inputs["arguments"])])
 
 
 def _run_text(step: StepContext, inputs: Inputs, options: list[str], arguments: list[str]) -> None:
@@ -46,7 +46,7 @@ def _run_text(step: StepContext, inputs: Inputs, options: list[str], arguments: 
     file = step.job.directories.temp / f"{uuid.uuid4()}.sh"
     file.write_text(text)
     step.output(_BANNER)
-    _run(step, inputs, [_bash(), *options, str(file), *arguments])
+    _run(step, inputs, [bash_program(), *options, str(file), *arguments])
 
 
 def _run(step: StepContext, inputs: Inputs, command: Sequence[str]) -> None:
@@ -65,7 +65,12 @@ def _folder(step: StepContext, given: str) -> Path:
     return Path(step.job.variable("System.DefaultWorkingDirectory"), given)
 
 
-def _bash() -> str:
+def bash_program() -> str:
+    """Where Bash is.
+
+    Raises:
+        TaskFailedError: nowhere on the PATH.
+    """
     found = shutil.which("bash")
     if found is None:
         raise TaskFailedError("Unable to locate executable file: 'bash'")

@@ -17,8 +17,9 @@ from rehearsal import azure, connections, shell
 from rehearsal.agent.context import Settings
 from rehearsal.agent.listener import Agent
 from rehearsal.azure import Application, Trust, proxy, serving
-from rehearsal.azure.directory import SUBSCRIPTION_ID, TENANT_ID
+from rehearsal.azure.directory import SUBSCRIPTION_ID
 from rehearsal.azuredevops import oidc
+from rehearsal.azuredevops.identities import TENANT_ID
 from rehearsal.databricks.users import SEEDS
 from rehearsal.home import Home
 from rehearsal.service import Background, listen
