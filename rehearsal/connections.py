@@ -88,7 +88,8 @@ def set_up(home: Home, project: str) -> None:
             trust = Trust(
                 issuer=told["workloadIdentityFederationIssuer"], subject=told["workloadIdentityFederationSubject"]
             )
-            applications.append(Application(id=ids[user], name=user, trusts=(trust,)))
+            roles = (directory.ROLES[purpose],)
+            applications.append(Application(id=ids[user], name=user, trusts=(trust,), roles=roles))
     directory.save(home.azure, applications)
 
 

@@ -83,8 +83,7 @@ def environment(home: Home, engine: Toolchain, inherited: Mapping[str, str] = os
 
 def _values(home: Home, purpose: str) -> dict[str, dict[str, object]]:
     """What an administrator puts into the group: variables by name, as the service takes them."""
-    backend = f"{home.backend.as_uri()}?metadata=skip"
-    plain = {"DATABRICKS_HOST": shell.workspace(home), "PULUMI_BACKEND_URL": backend}
+    plain = {"DATABRICKS_HOST": shell.workspace(home), "PULUMI_BACKEND_URL": shell.backend(home)}
     secret = {"PULUMI_CONFIG_PASSPHRASE": home.passphrase.read_text().strip()}
     if "azure" in home.services:
         plain["DATABRICKS_AUTH_TYPE"] = "azure-cli"

@@ -12,7 +12,7 @@ from rehearsal.toolchain import Toolchain
 
 # What a user's environment may hold for real organisations, and what would change which stack, which backend or
 # which account a command works with.
-FOREIGN = ("ARM_", "AZDO_", "AZURE_DEVOPS_", "DATABRICKS_", "PULUMI_")
+FOREIGN = ("ARM_", "AZDO_", "AZURE_DEVOPS_", "AZURE_STORAGE_", "DATABRICKS_", "PULUMI_")
 
 
 def variables(home: Home, toolchain: Toolchain, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -30,9 +30,7 @@ def variables(home: Home, toolchain: Toolchain, environment: Mapping[str, str] =
     )
     set_ |= {
         HOME_VARIABLE: str(home.path),
-        # Without the files of attributes beside the state: they alone aren't written at once, and one that is cut short
-        # by a kill makes the state unreadable ("failed to load checkpoint: EOF").
-        "PULUMI_BACKEND_URL": f"{home.backend.as_uri()}?metadata=skip",
+        "PULUMI_BACKEND_URL": backend(home),
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(home.passphrase),
         # The stacks' secrets provider stands in their state; it is not to be written into the checkout's files.
         "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
@@ -43,6 +41,11 @@ def variables(home: Home, toolchain: Toolchain, environment: Mapping[str, str] =
         "DATABRICKS_AUTH_TYPE": "pat",
     }
     set_ |= _git(home) | azure(home)
+    if "azure" in home.services:
+        from rehearsal.azure import blobs, storage_keys  # noqa: PLC0415 - as below
+
+        # The administrator has the account's key; the pipelines have no secret.
+        set_ |= {"AZURE_STORAGE_ACCOUNT": blobs.ACCOUNT, "AZURE_STORAGE_KEY": storage_keys.storage_key(home.azure)}
     # A proxy is for the outside; not every client leaves loopback alone by itself.
     for name in ("NO_PROXY", "no_proxy"):
         hosts = [each for each in environment.get(name, "").split(",") if each and each != "127.0.0.1"]
@@ -57,6 +60,17 @@ def workspace(home: Home) -> str:
     from rehearsal.azure import serving  # noqa: PLC0415 - what it imports is for Azure alone
 
     return f"https://{serving.WORKSPACE}"
+
+
+def backend(home: Home) -> str:
+    """The URL of the stacks' state: the same files, by Azure's interface where there is Azure."""
+    if "azure" not in home.services:
+        # Without the files of attributes beside the state: they alone aren't written at once, and one that is cut short
+        # by a kill makes the state unreadable ("failed to load checkpoint: EOF").
+        return f"{home.backend.as_uri()}?metadata=skip"
+    from rehearsal.azure import blobs  # noqa: PLC0415 - as above
+
+    return blobs.BACKEND
 
 
 def azure(home: Home) -> dict[str, str]:

@@ -218,7 +218,9 @@ def test_no_credential_stands_in_a_pipeline_or_in_an_argument() -> None:
     for document in (BUILD, RELEASE, DRIFT, *TEMPLATES.values()):
         for mapping in everything(document):
             for key, value in mapping.items():
-                if any(word in key for word in ("TOKEN", "SECRET", "PASSPHRASE", "STORAGE_KEY")):
+                if key == "AZURE_TOKEN_CREDENTIALS":  # says which kind
+                    assert value == "AzureCLICredential"
+                elif any(word in key for word in ("TOKEN", "SECRET", "PASSPHRASE", "STORAGE_KEY")):
                     assert value in ("$(System.AccessToken)", f"$({key})"), key
             for line in (mapping.get("script"), mapping.get("command")):
                 assert not any(secret in str(line) for secret in (*SECRETS, "System.AccessToken"))
@@ -230,7 +232,8 @@ def test_a_command_gets_the_credentials_that_it_needs_and_no_other(path: str, co
     found = list(commands(path, connection))
     assert found
     for command, step in found:
-        assert set(step.env) == NEEDED[command], command
+        own = {"AZURE_TOKEN_CREDENTIALS"} if isinstance(step, TaskStep) else set()  # whom to be, and no credential
+        assert set(step.env) == NEEDED[command] | own, command
         # Who is signed in to Azure by the task can read the state, and with `azure-cli` the workspace.
         assert isinstance(step, TaskStep) is bool(connection and NEEDED[command] & {*OF_THE_STATE, "DATABRICKS_TOKEN"})
 

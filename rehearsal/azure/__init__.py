@@ -1,4 +1,4 @@
-"""A stand-in of the part of Azure that a pipeline signs in to: Microsoft Entra ID, and the list of subscriptions.
+"""A stand-in of what a pipeline needs of Azure: Microsoft Entra ID, subscriptions, and storage for the stacks' state.
 
 It was built for the real clients, which know Azure by its names and speak nothing but TLS: `proxy.py` answers for them.
 Deliberately not there: people who sign in, secrets and certificates of applications, Microsoft Graph, resources.

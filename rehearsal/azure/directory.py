@@ -14,8 +14,13 @@ from rehearsal.store import Document
 SUBSCRIPTION_ID = fixed_id("subscription")
 SUBSCRIPTION = "Rehearsal"
 
+READER, CONTRIBUTOR = "Storage Blob Data Reader", "Storage Blob Data Contributor"
+"""Roles on the storage account: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/storage."""
+
 CONNECTIONS = {"preview": "previewer", "test": "deployer-test", "production": "deployer-production"}
 """Purpose of a service connection -> the service principal of the workspace that it signs in as."""
+ROLES = {"preview": READER, "test": CONTRIBUTOR, "production": CONTRIBUTOR}
+"""Purpose -> what its application may do with the stacks' state."""
 
 _FILE = "applications.json"
 
@@ -41,12 +46,14 @@ class Application:
         name: for people.
         trusts: its federated credentials.
         subscriptions: the subscriptions in which it has a role.
+        roles: those on the storage account.
     """
 
     id: str
     name: str
     trusts: tuple[Trust, ...] = ()
     subscriptions: tuple[str, ...] = (SUBSCRIPTION_ID,)
+    roles: tuple[str, ...] = ()
 
 
 def connection(purpose: str) -> str:
@@ -69,4 +76,5 @@ def load(folder: Path) -> list[Application]:
 
 def _application(document: Document) -> Application:
     trusts = tuple(Trust(**each) for each in document["trusts"])
-    return Application(**document | {"trusts": trusts, "subscriptions": tuple(document["subscriptions"])})
+    lists = {name: tuple(document[name]) for name in ("subscriptions", "roles")}
+    return Application(**document | {"trusts": trusts} | lists)

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from rehearsal import service
-from rehearsal.azure import entra, proxy, resource_manager
+from rehearsal.azure import blobs, entra, proxy, resource_manager
 from rehearsal.azure.app import create_app
 from rehearsal.azure.certificates import Certificate, certificate
 from rehearsal.databricks.notifications import ORG_ID
@@ -15,7 +15,7 @@ from rehearsal.home import Home
 
 WORKSPACE = f"adb-{ORG_ID}.{ORG_ID % 20}.azuredatabricks.net"
 """What the workspace is called in Azure: https://learn.microsoft.com/azure/databricks/workspace/workspace-details."""
-_HOSTS = (entra.HOST, resource_manager.HOST)
+_HOSTS = (entra.HOST, resource_manager.HOST, blobs.HOST)
 
 
 def certificate_in(folder: Path) -> Certificate:
@@ -58,7 +58,7 @@ def run(home: Home, listener: socket.socket, control_token: str) -> None:
     given = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy") or ""
     # Whoever starts it may have it as proxy already.
     upstream = "" if given.endswith(f":{listener.getsockname()[1]}") else given
-    with service.Background(create_app(home.azure, control_token=control_token)) as url:
+    with service.Background(create_app(home.azure, home.backend, control_token=control_token)) as url:
         own = int(url.rpartition(":")[2])
         with contextlib.suppress(asyncio.CancelledError):
             asyncio.run(proxy.serve(listener, routes(home.azure, own, home, upstream)))

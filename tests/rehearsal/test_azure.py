@@ -1,5 +1,6 @@
 """The stand-in of Azure: who gets a token, for what, and how its names are reached."""
 
+import re
 import socket
 import ssl
 import time
@@ -16,8 +17,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from rehearsal import azure, openid
-from rehearsal.azure import Application, Trust, entra, proxy, resource_manager, serving
-from rehearsal.azure.directory import SUBSCRIPTION_ID
+from rehearsal.azure import Application, Trust, blobs, entra, proxy, resource_manager, serving, storage_keys
+from rehearsal.azure.directory import CONTRIBUTOR, READER, SUBSCRIPTION_ID
 from rehearsal.azuredevops.identities import TENANT_ID
 from rehearsal.azuredevops.oidc import AUDIENCE
 from rehearsal.databricks.entra import RESOURCE
@@ -26,7 +27,7 @@ from rehearsal.home import Home
 from rehearsal.service import Background, listen
 from tests.rehearsal.databricks.run_helpers import served
 
-DEPLOYER = next(seed.name for seed in SEEDS if seed.key == "deployer-test")
+DEPLOYER, PREVIEWER = (next(seed.name for seed in SEEDS if seed.key == key) for key in ("deployer-test", "previewer"))
 SUBJECT = "sc://contoso/Databricks CI-CD/azure"
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ME = "/api/2.0/preview/scim/v2/Me"
@@ -59,8 +60,15 @@ class Tenant:
         }
         return self.client.post(f"https://{entra.HOST}/{tenant}/oauth2/v2.0/token", data=form | changes)
 
-    def token(self, scope: str = f"{RESOURCE}/.default") -> str:
-        return str(self.ask(self.assertion(), scope=scope).raise_for_status().json()["access_token"])
+    def token(self, scope: str = f"{RESOURCE}/.default", application: str = DEPLOYER) -> str:
+        answer = self.ask(self.assertion(), scope=scope, client_id=application)
+        return str(answer.raise_for_status().json()["access_token"])
+
+    def blob(self, method: str, path: str, application: str = DEPLOYER, **options: Any) -> httpx.Response:
+        """A request to the storage account, as an application."""
+        headers = {"Authorization": f"Bearer {self.token(f'{entra.STORAGE}/.default', application)}"}
+        headers |= options.pop("headers", {"x-ms-blob-type": "BlockBlob"})
+        return self.client.request(method, f"https://{blobs.HOST}/{path}", headers=headers, **options)
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +85,14 @@ def tenant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
     certificate = serving.certificate_in(home.azure)
     trusted = ssl.create_default_context(cafile=str(certificate.bundle))
     issuing = Starlette(routes=[Route(openid.CONFIGURATION, configuration), Route("/keys", keys)])
-    app = azure.create_app(home.azure, control_token=home.credentials.control)
+    app = azure.create_app(home.azure, home.backend, control_token=home.credentials.control)
     with listen() as listener, Background(issuing) as issuer, Background(app) as url:
         port, own = listener.getsockname()[1], int(url.rpartition(":")[2])
         trust = Trust(issuer=issuer, subject=SUBJECT)
-        azure.save(home.azure, [Application(id=DEPLOYER, name="deployer-test", trusts=(trust,))])
+        deployer = Application(id=DEPLOYER, name="deployer-test", trusts=(trust,), roles=(CONTRIBUTOR,))
+        azure.save(
+            home.azure, [deployer, Application(id=PREVIEWER, name="previewer", trusts=(trust,), roles=(READER,))]
+        )
         with (
             proxy.Background(listener, serving.routes(home.azure, own, home)),
             httpx.Client(proxy=f"http://127.0.0.1:{port}", verify=trusted, trust_env=False) as client,
@@ -221,3 +232,66 @@ def test_the_certificates_key_is_its_owners_alone_and_what_was_believed_stays_be
     assert made.bundle.read_text().startswith("the company's own\n")
     before = made.file.read_bytes()
     assert serving.certificate_in(tmp_path / "azure").file.read_bytes() == before
+
+
+def test_who_has_the_role_of_a_contributor_writes_lists_reads_copies_and_deletes(tenant: Tenant) -> None:
+    for name in ("a/1.json", "a/2.json", "b.json"):
+        assert tenant.blob("PUT", f"state/{name}", content=name.encode()).status_code == 201
+    assert tenant.blob("GET", "state/a/1.json").content == b"a/1.json"
+    found = tenant.blob("HEAD", "state/a/2.json")
+    assert (found.headers["content-length"], found.content) == ("8", b"")
+    listed = tenant.blob("GET", "state?restype=container&comp=list&delimiter=/").text
+    assert re.findall("<Name>(.*?)</Name>", listed) == ["a/", "b.json"]
+    first = tenant.blob("GET", "state?restype=container&comp=list&prefix=a/&maxresults=1").text
+    assert re.findall("<Name>(.*?)</Name>", first) == ["a/1.json"]
+    [marker] = re.findall("<NextMarker>(.*?)</NextMarker>", first)
+    rest = tenant.blob("GET", f"state?restype=container&comp=list&prefix=a/&maxresults=1&marker={marker}").text
+    assert re.findall("<Name>(.*?)</Name>", rest) == ["a/2.json"]
+    source = {"x-ms-copy-source": f"https://{blobs.HOST}/state/a/1.json"}
+    copied = tenant.blob("PUT", "state/c.json", headers=source)
+    assert (copied.status_code, copied.headers["x-ms-copy-status"]) == (202, "success")
+    assert tenant.blob("GET", "state/c.json").content == b"a/1.json"
+    assert tenant.blob("DELETE", "state/c.json").status_code == 202
+    assert tenant.blob("GET", "state/c.json").headers["x-ms-error-code"] == "BlobNotFound"
+
+
+def test_a_blob_that_is_to_be_new_takes_no_others_place(tenant: Tenant) -> None:
+    only_new = {"x-ms-blob-type": "BlockBlob", "if-none-match": "*"}
+    assert tenant.blob("PUT", "state/new.json", headers=only_new, content=b"1").status_code == 201
+    refused = tenant.blob("PUT", "state/new.json", headers=only_new, content=b"2")
+    assert (refused.status_code, refused.headers["x-ms-error-code"]) == (409, "BlobAlreadyExists")
+    assert tenant.blob("GET", "state/new.json").content == b"1"
+
+
+def test_who_has_the_role_of_a_reader_changes_nothing(tenant: Tenant) -> None:
+    assert tenant.blob("PUT", "state/kept.json", content=b"1").status_code == 201
+    assert tenant.blob("GET", "state/kept.json", PREVIEWER).content == b"1"
+    for method in ("PUT", "DELETE"):
+        refused = tenant.blob(method, "state/kept.json", PREVIEWER, content=b"2")
+        assert (refused.status_code, refused.headers["x-ms-error-code"]) == (403, "AuthorizationPermissionMismatch")
+    assert tenant.blob("GET", "state/kept.json").content == b"1"
+
+
+def test_nobody_else_reads_the_state(tenant: Tenant) -> None:
+    assert tenant.blob("PUT", "state/secret.json", content=b"1").status_code == 201
+    url = f"https://{blobs.HOST}/state/secret.json"
+    unknown = tenant.client.get(url)
+    assert (unknown.status_code, unknown.headers["x-ms-error-code"]) == (401, "NoAuthenticationInformation")
+    assert f"resource_id={entra.STORAGE}" in unknown.headers["www-authenticate"]
+    for authorization in (f"Bearer {tenant.token()}", "Bearer x"):
+        assert tenant.client.get(url, headers={"Authorization": authorization}).status_code == 401
+    forged = {"Authorization": f"SharedKey {blobs.ACCOUNT}:AAAA", "x-ms-date": "now"}
+    refused = tenant.client.get(url, headers=forged)
+    assert (refused.status_code, refused.headers["x-ms-error-code"]) == (403, "AuthenticationFailed")
+
+
+@pytest.mark.parametrize("path", ["state/../ports.json", "state/%2e%2e/ports.json", "state/a//b", "state/x?comp=block"])
+def test_what_is_no_blob_of_the_container_is_refused(tenant: Tenant, path: str) -> None:
+    assert tenant.blob("PUT", path, content=b"1").status_code in (400, 404, 501)
+    assert not (tenant.home.path / "ports.json").exists() or (tenant.home.path / "ports.json").read_text() != "1"
+
+
+def test_the_accounts_key_is_its_owners_alone(tmp_path: Path) -> None:
+    key = storage_keys.storage_key(tmp_path)
+    assert (tmp_path / "storage.key").stat().st_mode & 0o777 == 0o600
+    assert storage_keys.storage_key(tmp_path) == key

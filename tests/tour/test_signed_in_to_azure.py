@@ -1,7 +1,8 @@
-"""The pipelines sign in to Azure with service connections, and have no other way into the workspace.
+"""The pipelines sign in to Azure with service connections, and have no other way to the workspace and to the state.
 
 One small project, brought up with Azure (`make rehearsal-azure`): a pull request names the connections, is merged, and
-its release goes to production. `az` is Microsoft's; engine, providers and clients are the real ones.
+its release goes to production. `az` is Microsoft's; engine, providers and clients are the real ones. The state is in
+Blob Storage, where the administrator has the account's key and each application a role.
 """
 
 import re
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from rehearsal import processes
+from rehearsal.azure import blobs
 from rehearsal.databricks.users import SEEDS
 from rehearsal.toolchain import ensure
 from rehearsal.tour.team import PROJECT, until
@@ -52,6 +54,7 @@ def pull_request(company: Company) -> int:
         assert number == 3
         return changed
 
+    processes.control(company.home, "azure", "DELETE", "requests")
     edits = {SETTINGS: connected, NOTEBOOK: content("# Fares", "# Fares in euros")}
     return company.propose("dana", "azure", edits)
 
@@ -84,17 +87,28 @@ def signed_in(company: Company, run: int) -> list[tuple[str, str]]:
     return [(name, who) for name, log in logs(company, run) for who in login.findall(log)]
 
 
-def test_no_variable_group_holds_a_way_into_the_workspace(company: Company) -> None:
+def asked_of_the_state(company: Company) -> set[tuple[str, bool]]:
+    """How Blob Storage was asked since its requests were forgotten, and whether it answered with what was wanted."""
+    found = processes.control(company.home, "azure", "GET", "requests")
+    told = [each for each in found if each["path"].startswith(f"/{blobs.CONTAINER}")]
+    # That something isn't there is an answer, too.
+    return {(each["method"], each["status"] < 400 or each["status"] == 404) for each in told}
+
+
+def test_no_variable_group_holds_a_way_into_the_workspace_or_to_the_state(company: Company) -> None:
     groups: Any = company.person("administrator").ask("GET", "_apis/distributedtask/variablegroups")["value"]
     assert len(groups) == 3
     for each in groups:
         assert each["variables"]["DATABRICKS_AUTH_TYPE"]["value"] == "azure-cli"
+        assert each["variables"]["PULUMI_BACKEND_URL"]["value"] == blobs.BACKEND
         secret = {name for name, variable in each["variables"].items() if variable.get("isSecret")}
         assert secret == {"PULUMI_CONFIG_PASSPHRASE"}
 
 
 def test_a_pull_request_is_previewed_by_who_may_only_look(company: Company, pull_request: int) -> None:
     build = company.approved_build(pull_request)
+    assert asked_of_the_state(company) <= {("GET", True), ("HEAD", True)}
+    assert ("GET", True) in asked_of_the_state(company)
     assert signed_in(company, build) == [("Preview of test and production", IDS["previewer"])]
     [thread] = company.threads(pull_request)
     assert "+# Fares in euros" in thread["comments"][0]["content"]

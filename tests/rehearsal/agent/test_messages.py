@@ -185,6 +185,7 @@ def _as_script(step: Step) -> ScriptStep:
     script, folder = inputs.pop("inlineScript"), inputs.pop("workingDirectory")
     assert not inputs
     common = {field.name: getattr(step, field.name) for field in fields(Step)}
+    common["env"] = {name: value for name, value in step.env.items() if name != "AZURE_TOKEN_CREDENTIALS"}
     common |= {"script": script, "working_directory": folder, "fail_on_stderr": None}
     return ScriptStep(shell="script", **common)  # noqa: S604 - the kind of step; nothing is run
 

@@ -60,7 +60,7 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     home = Home(tmp_path_factory.mktemp("home"))
     connections.install(home)
-    app = azure.create_app(home.azure, control_token=home.credentials.control)
+    app = azure.create_app(home.azure, home.backend, control_token=home.credentials.control)
     with listen() as listener, Background(app) as url:
         own, port = int(url.rpartition(":")[2]), listener.getsockname()[1]
         home.set_port("azure", port)
