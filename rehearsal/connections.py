@@ -38,12 +38,12 @@ NEXT = "\n".join(
 def install(home: Home) -> None:
     """Azure's command line, in an environment of its own with exactly the locked packages, and the certificate.
 
-    From then on Azure is one of the rehearsal's services.
+    From then on Azure is one of the rehearsal's services; not if it fails.
 
     Raises:
         ToolchainError: it can't be had; what pip says is told before.
     """
-    serving.certificate_in(home.azure)
+    home.azure.mkdir(mode=0o700, parents=True, exist_ok=True)
     command = [sys.executable, "-B", "-m", "delivery", "venv", "--lock", str(LOCK)]
     command += ["--cache", str(cache.folder().parent)]
     environment = {name: value for name, value in os.environ.items() if name != "TF_BUILD"}
@@ -55,6 +55,7 @@ def install(home: Home) -> None:
     link = home.commands / "az"
     link.unlink(missing_ok=True)
     link.symlink_to(home.azure / ".venv" / "bin" / "az")
+    serving.certificate_in(home.azure)
 
 
 def set_up(home: Home, project: str) -> None:

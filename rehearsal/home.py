@@ -33,6 +33,8 @@ USERS: dict[Service, tuple[str, ...]] = {
 }
 """Who has a token of the service; who they are stands in the service's `users.py`."""
 
+BELIEVED = "believed.pem"
+"""The file in `Home.azure` with the certificates that clients believe."""
 HOME_VARIABLE = "REHEARSAL_HOME"
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -122,8 +124,8 @@ class Home:
 
     @property
     def services(self) -> tuple[Service, ...]:
-        """Those that this rehearsal has."""
-        return (*SERVICES, "azure") if self.azure.exists() else SERVICES
+        """Those that this rehearsal has: with Azure when all of it is there, of which the file is the last."""
+        return (*SERVICES, "azure") if (self.azure / BELIEVED).exists() else SERVICES
 
     @property
     def azure(self) -> Path:

@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from rehearsal.home import BELIEVED
+
 _DAYS = 3650
 _BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
@@ -45,7 +47,7 @@ def certificate(folder: Path, names: Iterable[str]) -> Certificate:
         folder: made when it is missing.
         names: the hosts that it is for.
     """
-    made = Certificate(file=folder / "certificate.pem", key=folder / "certificate.key", bundle=folder / "believed.pem")
+    made = Certificate(file=folder / "certificate.pem", key=folder / "certificate.key", bundle=folder / BELIEVED)
     if not made.bundle.exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _make(made, names)

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from rehearsal import azure, openid
+from rehearsal import azure, connections, openid
 from rehearsal.azure import Application, Trust, blobs, entra, proxy, resource_manager, serving, storage_keys
 from rehearsal.azure.directory import CONTRIBUTOR, READER, SUBSCRIPTION_ID
 from rehearsal.azuredevops.identities import TENANT_ID
@@ -25,6 +25,7 @@ from rehearsal.databricks.entra import RESOURCE
 from rehearsal.databricks.users import SEEDS
 from rehearsal.home import Home
 from rehearsal.service import Background, listen
+from rehearsal.toolchain import ToolchainError
 from tests.rehearsal.databricks.run_helpers import served
 
 DEPLOYER, PREVIEWER = (next(seed.name for seed in SEEDS if seed.key == key) for key in ("deployer-test", "previewer"))
@@ -295,3 +296,16 @@ def test_the_accounts_key_is_its_owners_alone(tmp_path: Path) -> None:
     key = storage_keys.storage_key(tmp_path)
     assert (tmp_path / "storage.key").stat().st_mode & 0o777 == 0o600
     assert storage_keys.storage_key(tmp_path) == key
+
+
+def test_a_command_line_that_cannot_be_installed_leaves_the_rehearsal_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / "azure-cli.lock"
+    lock.write_text("azure-cli==2.91.0\n")  # without any hash
+    monkeypatch.setattr(connections, "LOCK", lock)
+    home = Home(tmp_path / "home")
+    with pytest.raises(ToolchainError, match="can't be installed"):
+        connections.install(home)
+    assert "azure" not in home.services
+    assert not (home.commands / "az").exists()
