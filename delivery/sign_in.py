@@ -8,10 +8,14 @@ asks Azure DevOps for a token that says which pipeline it is, and Databricks for
 (https://learn.microsoft.com/azure/databricks/dev-tools/auth/provider-azure-devops). The client does both anew for each
 request (https://github.com/databricks/databricks-sdk-py/issues/1564): reading 500 notebooks back would take 1,500
 requests more. So the access token is kept here until it ends.
+
+With `azure-cli` the client asks `az`, and keeps to itself what that says when it can't (azure_cli in its
+`credentials_provider.py` returns None): then it is asked for here.
 """
 
 import base64
 import json
+import subprocess
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -28,7 +32,7 @@ from databricks.sdk.errors import Unauthenticated
 from databricks.sdk.oauth import Refreshable, Token
 from databricks.sdk.oidc_token_supplier import AzureDevOpsOIDCTokenSupplier
 
-AS_PIPELINE = "azure-devops-oidc"
+AS_PIPELINE, AS_AZURE = "azure-devops-oidc", "azure-cli"
 PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0)
 _UNNAMED = "Azure DevOps doesn't say who this job is: SYSTEM_ACCESSTOKEN must be the job's own"
 # How the client words what isn't a refusal (RFC 6749, section 5.2) but a service that is busy, down, or says nothing.
@@ -67,12 +71,32 @@ class Credentials(CredentialsStrategy):
 
     def _provider(self, cfg: Config) -> Any:
         if cfg.auth_type != AS_PIPELINE:
-            provider = self._way(cfg)
+            try:
+                provider = self._way(cfg)
+            except ValueError:
+                if cfg.auth_type == AS_AZURE:
+                    raise ValueError(_why_not_azure(cfg)) from None
+                raise
             if self.auth_type() != AS_PIPELINE:
                 return provider
         # Asked for, or found as the only way that there is.
         self._way = _AsPipeline()
         return self._way(cfg)
+
+
+def _why_not_azure(cfg: Config) -> str:
+    """Why `az` gives no token for the workspace."""
+    if not cfg.effective_azure_login_app_id:
+        return f"{AS_AZURE} is for workspaces of Azure, and {cfg.host} is none"
+    command = ["az", "account", "get-access-token", "--resource", cfg.effective_azure_login_app_id, "--output", "none"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60, check=False)  # noqa: S603 - az, with an id
+    except FileNotFoundError:
+        return "there is no az on the PATH; it is the Azure CLI's command"
+    except subprocess.TimeoutExpired:
+        return "az doesn't answer"
+    said = next((line.strip() for line in done.stderr.splitlines() if line.strip()), f"it ends with {done.returncode}")
+    return f"az says: {said}"
 
 
 class _AsPipeline(CredentialsStrategy):

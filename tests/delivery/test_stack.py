@@ -1,5 +1,6 @@
 """What the commands read of a stack's file."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,36 @@ def test_organisation_and_project_of_the_pipeline_win_over_the_stacks(
     monkeypatch.setenv("SYSTEM_TEAMPROJECT", "Trips")
     assert azure_devops_client(stack).project == "Trips"
     assert azure_devops_client(stack, "Stations").project == "Stations"
+
+
+@pytest.mark.parametrize(
+    ("host", "az", "told"),
+    [
+        (
+            "https://adb-1.2.azuredatabricks.net",
+            "echo \"ERROR: Please run 'az login'\" >&2; exit 1",
+            "az says: ERROR: Please",
+        ),
+        ("https://adb-1.2.azuredatabricks.net", "exit 3", "az says: it ends with 3"),
+        ("https://adb-1.2.azuredatabricks.net", None, "there is no az on the PATH"),
+        ("https://contoso.cloud.databricks.com", "exit 0", "azure-cli is for workspaces of Azure, and https://contoso"),
+    ],
+)
+def test_who_is_not_signed_in_with_the_azure_cli_hears_what_that_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, az: str | None, told: str
+) -> None:
+    write(tmp_path, "test", f"environment: test\nworkspace: {{folder: /a}}\nservices: {{workspaceHost: '{host}'}}")
+    if az is not None:
+        (tmp_path / "az").write_text(f"#!/bin/sh\n{az}\n")
+        (tmp_path / "az").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("DATABRICKS_AUTH_TYPE", "azure-cli")
+    for name in ("DATABRICKS_HOST", "DATABRICKS_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    # Nothing is asked outside of this machine.
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    with pytest.raises(UnusableError, match=re.escape(told)):
+        workspace_client(read_stack(tmp_path, "test"), retry_seconds=1)
 
 
 @pytest.mark.parametrize("kind", ["oauth-m2m", "azure-devops-oidc"])
