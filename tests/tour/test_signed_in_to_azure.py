@@ -11,18 +11,19 @@ from typing import Any
 
 import pytest
 
-from rehearsal import processes
+from rehearsal import openid, processes
 from rehearsal.azure import blobs
 from rehearsal.databricks.users import SEEDS
 from rehearsal.toolchain import ensure
 from rehearsal.tour.team import PROJECT, until
-from tests.tour import small
+from tests.tour import canary, small
 from tests.tour.changes import content
 from tests.tour.company import Company
 from tests.tour.small import NOTEBOOK, PRODUCTION, TEST
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1200)]
 
+TOKEN = b"eyJhbGciOiJSUzI1NiI"  # what each JSON Web Token of the rehearsal begins with
 SETTINGS = "pipelines/settings/variables.yml"
 IDS = {seed.key: seed.name for seed in SEEDS}
 # The step that asks the workspace -> who it signs in as.
@@ -128,10 +129,20 @@ def test_the_nightly_comparison_signs_in_too(company: Company, release: int) -> 
     assert {who for _, who in signed_in(company, number)} == {IDS["deployer-test"], IDS["deployer-production"]}
 
 
-def test_no_log_shows_a_token(company: Company, release: int) -> None:
-    told = "".join(log for _, log in logs(company, release))
-    assert "az login" in told
-    assert "eyJ" not in told, "a JSON Web Token begins like this"
+def test_no_token_and_no_key_is_anywhere(company: Company, release: int) -> None:
+    assert release
+    key = (company.home.azure / "storage.key").read_text()
+    search, tokens, kinds = canary.Search([key]), [], set()
+    for place in canary.places(company):
+        if place.name != "azure/storage.key":
+            search.look(place)
+            kinds.add(place.kind)
+            tokens += [place.name] if TOKEN in place.content else []
+    assert search.found == {}
+    assert tokens == []
+    assert kinds >= {"artifact", "comment", "database", "file", "git", "log", "page", "state"}
+    signed = openid.Issuer().signed({"aud": "somebody"})
+    assert TOKEN in signed.encode(), "it would be found"
 
 
 def test_a_release_that_no_application_trusts_any_more_says_what_would_have_to_be_trusted(
