@@ -135,6 +135,16 @@ def test_a_token_that_no_policy_trusts_is_refused(
     assert why in answer.json()["error_description"]
 
 
+def test_of_several_policies_for_a_subject_the_one_with_the_tokens_audience_counts(
+    workspace: Workspace, deployer: Any
+) -> None:
+    policies(workspace).create(int(deployer.id), policy(audiences=["another"]))
+    assert exchanged(workspace, deployer.application_id, signed()).status_code == 400
+    policies(workspace).create(int(deployer.id), policy())
+    policies(workspace).create(int(deployer.id), policy(audiences=["a third"]))
+    assert exchanged(workspace, deployer.application_id, signed()).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
