@@ -19,6 +19,7 @@ from rehearsal.azuredevops.identities import TENANT_ID
 from rehearsal.azuredevops.service_endpoints import FEDERATION
 from rehearsal.databricks.users import SEEDS
 from rehearsal.home import CHECKOUT, Home
+from rehearsal.pipelines import administrator
 from rehearsal.toolchain import ToolchainError, cache
 
 LOCK = Path(__file__).parent / "azure" / "azure-cli.lock"
@@ -55,7 +56,7 @@ def install(home: Home) -> None:
     link = home.commands / "az"
     link.unlink(missing_ok=True)
     link.symlink_to(home.azure / ".venv" / "bin" / "az")
-    serving.certificate_in(home.azure)
+    serving.certificate_of(home)
 
 
 def set_up(home: Home, project: str) -> None:
@@ -68,21 +69,14 @@ def set_up(home: Home, project: str) -> None:
     Raises:
         httpx.HTTPError: the service refuses.
     """
-    token = home.credentials.users["azuredevops"]["administrator"]
     ids = {seed.key: seed.name for seed in SEEDS}
     applications = []
-    with httpx.Client(
-        trust_env=False,
-        timeout=60,
-        auth=("", token),
-        params={"api-version": "7.1"},
-        base_url=f"{home.organization_url}/",
-    ) as client:
+    with administrator(home) as client:
         definitions = client.get(f"{project}/_apis/build/definitions").raise_for_status().json()["value"]
-        pipelines = {each["name"]: each["id"] for each in definitions}
+        known = {each["name"]: each["id"] for each in definitions}
         for purpose, user in directory.CONNECTIONS.items():
             endpoint = _connection(client, project, directory.connection(purpose), ids[user])
-            body = {"pipelines": [{"id": pipelines[name], "authorized": True} for name in PIPELINES[purpose]]}
+            body = {"pipelines": [{"id": known[name], "authorized": True} for name in PIPELINES[purpose]]}
             permissions = f"{project}/_apis/pipelines/pipelinePermissions/endpoint/{endpoint['id']}"
             client.patch(permissions, json=body).raise_for_status()
             told = endpoint["authorization"]["parameters"]

@@ -98,7 +98,7 @@ class Home:
         """The file with the passphrase of the stacks' secrets."""
         file = self._folder() / "passphrase"
         if not file.exists():
-            _write_private(file, secrets.token_urlsafe(24))
+            write_private(file, secrets.token_urlsafe(24))
         return file
 
     @property
@@ -115,7 +115,7 @@ class Home:
             for service in SERVICES
         }
         if users != known:
-            _write_private(file, json.dumps({"control": kept["control"], "users": users}, indent=1))
+            write_private(file, json.dumps({"control": kept["control"], "users": users}, indent=1))
         return Credentials(control=kept["control"], users=users)
 
     def state(self, service: Service) -> Path:
@@ -167,7 +167,7 @@ class Home:
 
     def set_port(self, service: Service, port: int) -> None:
         """Keeps the port: the stacks' state holds URLs with it, so it stays over restarts."""
-        _write_private(self._folder() / "ports.json", json.dumps({**self._ports(), service: port}))
+        write_private(self._folder() / "ports.json", json.dumps({**self._ports(), service: port}))
 
     def address(self, service: Service) -> str:
         """`http://127.0.0.1:PORT`.
@@ -209,7 +209,7 @@ def _token(service: Service) -> str:
     return f"dapi{secrets.token_hex(16)}" if service == "databricks" else secrets.token_hex(42)
 
 
-def _write_private(file: Path, text: str) -> None:
+def write_private(file: Path, text: str) -> None:
     """Writes atomically a file that only its owner can read, from the first byte on."""
     fresh = file.with_name(f"{file.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)

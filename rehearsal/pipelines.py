@@ -116,6 +116,18 @@ def _new_secret(home: Home, user: str) -> tuple[str, str]:
     return principal["applicationId"], made["secret"]
 
 
+def administrator(home: Home) -> httpx.Client:
+    """A client of Azure DevOps, signed in as the administrator; its paths are below the organisation."""
+    token = home.credentials.users["azuredevops"]["administrator"]
+    return httpx.Client(
+        trust_env=False,
+        timeout=60,
+        auth=("", token),
+        params={"api-version": "7.1"},
+        base_url=f"{home.organization_url}/",
+    )
+
+
 def fill_variable_groups(home: Home, project: str) -> None:
     """Puts the values into the groups that the stacks have made.
 
@@ -126,17 +138,14 @@ def fill_variable_groups(home: Home, project: str) -> None:
     Raises:
         httpx.HTTPError: the service refuses.
     """
-    token = home.credentials.users["azuredevops"]["administrator"]
-    url = f"{home.organization_url}/{quote(project)}/_apis/distributedtask/variablegroups"
-    with httpx.Client(trust_env=False, timeout=60, auth=("", token), params={"api-version": "7.1"}) as client:
-        groups = client.get(url).raise_for_status().json()["value"]
+    variable_groups = "_apis/distributedtask/variablegroups"
+    with administrator(home) as client:
+        groups = client.get(f"{quote(project)}/{variable_groups}").raise_for_status().json()["value"]
         for group in groups:
             purpose = str((group["variables"].get("purpose") or {}).get("value"))
             if purpose in _USERS:
                 body = group | {"variables": _values(home, purpose)}
-                client.put(
-                    f"{home.organization_url}/_apis/distributedtask/variablegroups/{group['id']}", json=body
-                ).raise_for_status()
+                client.put(f"{variable_groups}/{group['id']}", json=body).raise_for_status()
 
 
 def first_run(home: Home, project: str, pipeline: int) -> bool:
@@ -152,9 +161,8 @@ def first_run(home: Home, project: str, pipeline: int) -> bool:
     Raises:
         httpx.HTTPError: the service refuses.
     """
-    token = home.credentials.users["azuredevops"]["administrator"]
-    url = f"{home.organization_url}/{quote(project)}/_apis"
-    with httpx.Client(trust_env=False, timeout=60, auth=("", token), params={"api-version": "7.1"}) as client:
+    url = f"{quote(project)}/_apis"
+    with administrator(home) as client:
         if client.get(f"{url}/build/builds").raise_for_status().json()["value"]:
             return False
         run = client.post(f"{url}/pipelines/{pipeline}/runs", json={}).raise_for_status().json()["id"]

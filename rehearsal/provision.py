@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import yaml
 
-from rehearsal import connections, pipelines, processes, pulumi_command, shell, toolchain
+from rehearsal import pipelines, processes, pulumi_command, shell, toolchain
 from rehearsal.home import CHECKOUT, Home
 
 STACKS = ("test", "prod")
@@ -47,6 +47,9 @@ def up(home: Home, project: Path, *, azure: bool = False) -> None:
     had_azure = "azure" in home.services
     azure = azure or had_azure
     if azure:
+        # What it imports takes twice as long as all else, and commands that git calls begin with this module, too.
+        from rehearsal import connections  # noqa: PLC0415 - see above
+
         connections.install(home)
         if not had_azure:
             processes.stop(home)  # an agent that runs already wouldn't know of it

@@ -75,14 +75,13 @@ def backend(home: Home) -> str:
 
 def azure(home: Home) -> dict[str, str]:
     """What is to be set for the names of Azure; nothing in a rehearsal without it."""
-    port = home.port("azure")
-    if port is None:
+    if "azure" not in home.services:
         return {}
     from rehearsal.azure import serving  # noqa: PLC0415 - as above
 
     # Its settings and who is signed in are the rehearsal's own, and nobody is told about its use.
     own = {"AZURE_CONFIG_DIR": str(home.azure / "settings"), "AZURE_CORE_COLLECT_TELEMETRY": "false"}
-    return serving.variables(home.azure, port) | own
+    return serving.variables(home) | own
 
 
 def foreign(set_: Mapping[str, str], environment: Mapping[str, str] = os.environ) -> list[str]:

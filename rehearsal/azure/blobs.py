@@ -6,7 +6,6 @@ container: "Storage Blob Data Reader" may look, "Storage Blob Data Contributor" 
 blobs in several blocks, versions, snapshots, leases, and signatures in addresses (SAS).
 """
 
-import hashlib
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
@@ -110,7 +109,8 @@ class Blobs:
                 return Response(status_code=202)
             case _:
                 found = _content(file)
-                return Response(found, 200, _properties(file, found), "application/octet-stream")
+                more = {"x-ms-creation-time": _properties(file)["Last-Modified"], "x-ms-blob-type": "BlockBlob"}
+                return Response(found, 200, _properties(file) | more, "application/octet-stream")
 
     def _put(self, request: Request, file: Path, content: bytes) -> Response:
         source = request.headers.get("x-ms-copy-source")
@@ -127,7 +127,7 @@ class Blobs:
         fresh = self._scratch / str(uuid4())
         fresh.write_bytes(content)
         fresh.replace(file)
-        shown = {name: value for name, value in _properties(file, content).items() if name in ("ETag", "Last-Modified")}
+        shown = _properties(file)
         if source:
             return Response(
                 status_code=202, headers=shown | {"x-ms-copy-id": str(uuid4()), "x-ms-copy-status": "success"}
@@ -161,9 +161,9 @@ class Blobs:
             ElementTree.SubElement(blob, "Name").text = name
             if file:
                 properties = ElementTree.SubElement(blob, "Properties")
-                for key, value in _properties(file, file.read_bytes()).items():
-                    if not key.startswith("x-ms-"):
-                        ElementTree.SubElement(properties, key).text = value
+                told = _properties(file) | {"Content-Length": str(file.stat().st_size)}
+                for key, value in told.items():
+                    ElementTree.SubElement(properties, key).text = value
         ElementTree.SubElement(root, "NextMarker").text = page[-1] if len(page) < len(after) else ""
         return Response(ElementTree.tostring(root, "utf-8", xml_declaration=True), media_type="application/xml")
 
@@ -175,16 +175,10 @@ def _content(file: Path) -> bytes:
         raise BlobError(404, "BlobNotFound", "The specified blob does not exist.") from None
 
 
-def _properties(file: Path, content: bytes) -> dict[str, str]:
+def _properties(file: Path) -> dict[str, str]:
     changed = file.stat()
     time = format_datetime(datetime.fromtimestamp(int(changed.st_mtime), UTC), usegmt=True)
-    return {
-        "Last-Modified": time,
-        "ETag": f'"0x{hashlib.sha256(content + str(changed.st_mtime_ns).encode()).hexdigest()[:15].upper()}"',
-        "Content-Length": str(len(content)),
-        "x-ms-creation-time": time,
-        "x-ms-blob-type": "BlockBlob",
-    }
+    return {"Last-Modified": time, "ETag": f'"0x{changed.st_mtime_ns:X}"'}
 
 
 def _unsupported(request: Request) -> BlobError:

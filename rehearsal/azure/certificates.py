@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from rehearsal.home import BELIEVED
+from rehearsal.home import BELIEVED, write_private
 
 _DAYS = 3650
 _BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
@@ -92,7 +92,5 @@ def _make(wanted: Certificate, names: Iterable[str]) -> None:
     encoded = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    wanted.key.unlink(missing_ok=True)
-    with os.fdopen(os.open(wanted.key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-        stream.write(encoded)
+    write_private(wanted.key, encoded.decode())
     wanted.file.write_bytes(signed.public_bytes(serialization.Encoding.PEM))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rehearsal.azuredevops.context import fixed_id
 from rehearsal.azuredevops.oidc import AUDIENCE
+from rehearsal.home import write_private
 from rehearsal.store import Document
 
 SUBSCRIPTION_ID = fixed_id("subscription")
@@ -63,9 +64,7 @@ def connection(purpose: str) -> str:
 
 def save(folder: Path, applications: list[Application]) -> None:
     """Keeps who is known."""
-    fresh = folder / f"{_FILE}.new"
-    fresh.write_text(json.dumps([asdict(each) for each in applications], indent=1))
-    fresh.replace(folder / _FILE)
+    write_private(folder / _FILE, json.dumps([asdict(each) for each in applications], indent=1))
 
 
 def load(folder: Path) -> list[Application]:

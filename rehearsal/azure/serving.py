@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import socket
-from pathlib import Path
 
 from rehearsal import service
 from rehearsal.azure import blobs, entra, proxy, resource_manager
@@ -18,33 +17,27 @@ WORKSPACE = f"adb-{ORG_ID}.{ORG_ID % 20}.azuredatabricks.net"
 _HOSTS = (entra.HOST, resource_manager.HOST, blobs.HOST)
 
 
-def certificate_in(folder: Path) -> Certificate:
+def certificate_of(home: Home) -> Certificate:
     """The certificate for all names; made when it is missing."""
-    return certificate(folder, (*_HOSTS, WORKSPACE))
+    return certificate(home.azure, (*_HOSTS, WORKSPACE))
 
 
-def variables(folder: Path, port: int) -> dict[str, str]:
-    """What a process must have in its environment to come to the stand-in by Azure's names.
-
-    Args:
-        folder: the one with the certificate.
-        port: where the stand-in is.
-    """
-    address = f"http://127.0.0.1:{port}"
-    return {"HTTPS_PROXY": address, "https_proxy": address, **certificate_in(folder).variables}
+def variables(home: Home) -> dict[str, str]:
+    """What a process must have in its environment to come to the stand-in by Azure's names."""
+    address = home.address("azure")
+    return {"HTTPS_PROXY": address, "https_proxy": address, **certificate_of(home).variables}
 
 
-def routes(folder: Path, own: int, home: Home, upstream: str | None = None) -> proxy.Routes:
+def routes(home: Home, own: int, upstream: str | None = None) -> proxy.Routes:
     """Where the names lead.
 
     Args:
-        folder: the one with the certificate.
-        own: the port of the service itself.
         home: knows where the workspace is.
+        own: the port of the service itself.
         upstream: see `proxy.Routes`.
     """
     names = {**dict.fromkeys(_HOSTS, lambda: own), WORKSPACE: lambda: home.port("databricks")}
-    return proxy.Routes(names=names, own=own, trusted=certificate_in(folder).context, upstream=upstream)
+    return proxy.Routes(names=names, own=own, trusted=certificate_of(home).context, upstream=upstream)
 
 
 def run(home: Home, listener: socket.socket, control_token: str) -> None:
@@ -61,4 +54,4 @@ def run(home: Home, listener: socket.socket, control_token: str) -> None:
     with service.Background(create_app(home.azure, home.backend, control_token=control_token)) as url:
         own = int(url.rpartition(":")[2])
         with contextlib.suppress(asyncio.CancelledError):
-            asyncio.run(proxy.serve(listener, routes(home.azure, own, home, upstream)))
+            asyncio.run(proxy.serve(listener, routes(home, own, upstream)))

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from starlette.requests import Request
 
+from rehearsal.home import write_private
+
 _SIGNED_HEADERS = (
     "content-encoding",
     "content-language",
@@ -31,8 +33,7 @@ def storage_key(folder: Path) -> str:
     file = folder / "storage.key"
     if not file.exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file.touch(mode=0o600)
-        file.write_text(base64.b64encode(secrets.token_bytes(64)).decode())
+        write_private(file, base64.b64encode(secrets.token_bytes(64)).decode())
     return file.read_text()
 
 

@@ -83,7 +83,7 @@ def tenant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
     async def keys(_: Request) -> Response:
         return JSONResponse(signs.keys())
 
-    certificate = serving.certificate_in(home.azure)
+    certificate = serving.certificate_of(home)
     trusted = ssl.create_default_context(cafile=str(certificate.bundle))
     issuing = Starlette(routes=[Route(openid.CONFIGURATION, configuration), Route("/keys", keys)])
     app = azure.create_app(home.azure, home.backend, control_token=home.credentials.control)
@@ -95,7 +95,7 @@ def tenant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
             home.azure, [deployer, Application(id=PREVIEWER, name="previewer", trusts=(trust,), roles=(READER,))]
         )
         with (
-            proxy.Background(listener, serving.routes(home.azure, own, home)),
+            proxy.Background(listener, serving.routes(home, own)),
             httpx.Client(proxy=f"http://127.0.0.1:{port}", verify=trusted, trust_env=False) as client,
         ):
             yield Tenant(home, issuer, signs, client, port)
@@ -200,7 +200,7 @@ async def _hello(request: Request) -> Response:
 
 @pytest.mark.parametrize("behind", [False, True], ids=["itself", "through another proxy"])
 def test_other_names_are_connected_as_they_are_asked_for(tenant: Tenant, behind: bool) -> None:
-    certificate = serving.certificate_in(tenant.home.azure)
+    certificate = serving.certificate_of(tenant.home)
     with (
         listen() as first,
         listen() as second,
@@ -228,11 +228,11 @@ def test_the_certificates_key_is_its_owners_alone_and_what_was_believed_stays_be
     company = tmp_path / "company.pem"
     company.write_text("the company's own\n")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(company))
-    made = serving.certificate_in(tmp_path / "azure")
+    made = serving.certificate_of(Home(tmp_path))
     assert made.key.stat().st_mode & 0o777 == 0o600
     assert made.bundle.read_text().startswith("the company's own\n")
     before = made.file.read_bytes()
-    assert serving.certificate_in(tmp_path / "azure").file.read_bytes() == before
+    assert serving.certificate_of(Home(tmp_path)).file.read_bytes() == before
 
 
 def test_who_has_the_role_of_a_contributor_writes_lists_reads_copies_and_deletes(tenant: Tenant) -> None:

@@ -19,9 +19,26 @@ from rehearsal.home import Home
 from rehearsal.tour import project
 from rehearsal.tour.people import RefusedError, client
 from rehearsal.tour.team import PROJECT, REPOSITORY, Team, until
+from tests.tour import small
 from tests.tour.small import PRODUCTION, TEST
 
 NAMES = {"dana": "Dana Developer", "devin": "Devin Developer"}
+
+
+@contextmanager
+def brought_up(folder: Path, *options: str) -> Iterator["Company"]:
+    """The small project as the program makes it, on a rehearsal of its own; nothing is built yet.
+
+    Args:
+        folder: for the project, the rehearsal and the developers' clone.
+        options: of `python -m rehearsal up`.
+    """
+    toolchain.ensure(print)
+    tour = small.bring_up(folder, *options)
+    try:
+        yield Company(home=tour.home, folder=tour.clone)
+    finally:
+        processes.stop(tour.home)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,14 +16,11 @@ from typing import Any
 
 import pytest
 
-from rehearsal import processes
-from rehearsal.toolchain import ensure
 from rehearsal.tour import project
 from rehearsal.tour.people import RefusedError
 from rehearsal.tour.team import until
-from tests.tour import small
 from tests.tour.changes import Merge, Pulls, content, without_approvers
-from tests.tour.company import Company
+from tests.tour.company import Company, brought_up
 from tests.tour.small import NOTEBOOK, PACKAGE, PRICE_LISTS, PRODUCTION, SUITES, TEST
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1200)]
@@ -37,13 +34,8 @@ OPEN_COMMENT = "All comments must be resolved; 1 is active."
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
     """The project as the program makes it; nothing is built yet."""
-    ensure(print)
-    folder = tmp_path_factory.mktemp("small")
-    tour = small.bring_up(folder)
-    try:
-        yield Company(home=tour.home, folder=tour.clone)
-    finally:
-        processes.stop(tour.home)
+    with brought_up(tmp_path_factory.mktemp("small")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

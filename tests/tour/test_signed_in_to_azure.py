@@ -14,11 +14,10 @@ import pytest
 from rehearsal import openid, processes
 from rehearsal.azure import blobs
 from rehearsal.databricks.users import SEEDS
-from rehearsal.toolchain import ensure
 from rehearsal.tour.team import PROJECT, until
-from tests.tour import canary, small
+from tests.tour import canary
 from tests.tour.changes import content
-from tests.tour.company import Company
+from tests.tour.company import Company, brought_up
 from tests.tour.small import NOTEBOOK, PRODUCTION, TEST
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1200)]
@@ -38,12 +37,8 @@ RELEASE = {
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
     """The project as the program makes it; nothing is built yet."""
-    ensure(print)
-    tour = small.bring_up(tmp_path_factory.mktemp("azure"), "--azure")
-    try:
-        yield Company(home=tour.home, folder=tour.clone)
-    finally:
-        processes.stop(tour.home)
+    with brought_up(tmp_path_factory.mktemp("azure"), "--azure") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -65,7 +65,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         own, port = int(url.rpartition(":")[2]), listener.getsockname()[1]
         home.set_port("azure", port)
         with (
-            proxy.Background(listener, serving.routes(home.azure, own, home)),
+            proxy.Background(listener, serving.routes(home, own)),
             served(tmp_path_factory.mktemp("databricks"), azure.authority(port)) as workspace,
         ):
             home.set_port("databricks", int(workspace.url.rpartition(":")[2]))
